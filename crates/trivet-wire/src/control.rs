@@ -1,0 +1,157 @@
+//! Control messages: one JSON object per line, supervisor ↔ edge.
+//!
+//! A message may own descriptors, which travel with its bytes (`SCM_RIGHTS`);
+//! `fds` says how many, and the receiver takes that many in order.
+
+use serde::{Deserialize, Serialize};
+
+use crate::edge_config::EdgeConfig;
+
+/// Longest line that a receiver accepts.
+pub const MAX_LINE_BYTES: usize = 16 << 20;
+
+/// Supervisor to edge.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields, tag = "type")]
+pub enum ToEdge {
+    /// First message. Descriptors: the listeners, in the document's order.
+    Configure {
+        /// Must equal [`crate::WIRE_VERSION`].
+        version: u32,
+        /// Number of descriptors that come along.
+        fds: u32,
+        /// The configuration.
+        config: Box<EdgeConfig>,
+    },
+    /// A worker has loaded the app. Descriptors: its link, its claim page, its doorbell.
+    AddWorker {
+        /// Number of descriptors that come along: 3.
+        fds: u32,
+        /// The worker's number, never used twice.
+        worker: u32,
+        /// Its process.
+        pid: u32,
+        /// Requests that it can run at once.
+        threads: u32,
+    },
+    /// Hand the worker no further request, and say when it has none left.
+    DrainWorker {
+        /// The worker's number.
+        worker: u32,
+    },
+    /// Tell the clients of this worker's requests that it died, as the signal or exit code says.
+    WorkerDied {
+        /// The worker's number.
+        worker: u32,
+        /// For incidents: `SIGKILL`, `exit 3`, …
+        reason: String,
+    },
+    /// Accept nothing new, finish what is in flight, then exit.
+    Drain {
+        /// After this the rest is cut off.
+        deadline_ms: u32,
+    },
+    /// Exit now.
+    Stop,
+    /// Open the log files anew.
+    ReopenLogs,
+    /// Answer with [`FromEdge::Status`].
+    Status {
+        /// Given back in the answer.
+        id: u64,
+    },
+}
+
+/// Edge to supervisor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields, tag = "type")]
+pub enum FromEdge {
+    /// Connections are accepted.
+    Ready {
+        /// This build's [`crate::WIRE_VERSION`].
+        version: u32,
+        /// The edge's process.
+        pid: u32,
+    },
+    /// The configuration cannot be used; the edge exits.
+    Refused {
+        /// What is wrong.
+        reason: String,
+    },
+    /// A worker's connection ended or broke its contract.
+    WorkerLost {
+        /// The worker's number.
+        worker: u32,
+        /// What was seen.
+        reason: String,
+        /// Requests that Python had started on it.
+        started: u32,
+        /// Requests that were sent to another worker, or will be.
+        retried: u32,
+    },
+    /// A draining worker has no request left; its connection is closed.
+    WorkerDrained {
+        /// The worker's number.
+        worker: u32,
+    },
+    /// A line for the operator's log.
+    Log {
+        /// `info`, `warning` or `error`.
+        level: String,
+        /// The text.
+        text: String,
+    },
+    /// Answer to [`ToEdge::Status`].
+    Status {
+        /// As asked.
+        id: u64,
+        /// Open client connections.
+        connections: u32,
+        /// Requests that wait for a worker.
+        queued: u32,
+        /// Requests handed to workers.
+        in_flight: u32,
+        /// Requests answered since the start.
+        requests: u64,
+    },
+}
+
+/// A line that is no message.
+#[derive(Debug, thiserror::Error)]
+#[error("control message: {0}")]
+pub struct ControlError(#[from] serde_json::Error);
+
+impl ToEdge {
+    /// Decode one line.
+    ///
+    /// # Errors
+    /// [`ControlError`] for anything but a whole message.
+    pub fn from_line(line: &[u8]) -> Result<Self, ControlError> {
+        Ok(serde_json::from_slice(line)?)
+    }
+
+    /// Descriptors that belong to this message.
+    pub fn descriptors(&self) -> usize {
+        match self {
+            Self::Configure { fds, .. } | Self::AddWorker { fds, .. } => *fds as usize,
+            _ => 0,
+        }
+    }
+}
+
+impl FromEdge {
+    /// Decode one line.
+    ///
+    /// # Errors
+    /// [`ControlError`] for anything but a whole message.
+    pub fn from_line(line: &[u8]) -> Result<Self, ControlError> {
+        Ok(serde_json::from_slice(line)?)
+    }
+
+    /// The message as a line, with its line end.
+    pub fn to_line(&self) -> Vec<u8> {
+        let mut line = serde_json::to_vec(self).unwrap_or_default();
+        line.push(b'\n');
+        line
+    }
+}

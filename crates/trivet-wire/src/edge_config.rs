@@ -1,0 +1,206 @@
+//! The edge's configuration: one JSON document from the supervisor.
+//!
+//! Defaults live in Python only (`python/trivet/config/`): this side has none
+//! and refuses unknown keys, so that a forgotten place fails loudly.
+
+use serde::{Deserialize, Serialize};
+
+/// All that the edge is told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EdgeConfig {
+    /// Must equal [`crate::WIRE_VERSION`].
+    pub version: u32,
+    /// Listening sockets, in the order of the descriptors that come along.
+    pub listeners: Vec<Listener>,
+    /// Runtime threads that serve connections.
+    pub threads: u32,
+    /// How much a client may send or hold.
+    pub limits: Limits,
+    /// How long the edge waits before it gives up on somebody.
+    pub timeouts: Timeouts,
+    /// How much the edge keeps in memory or on disk for slow clients.
+    pub buffers: Buffers,
+    /// Peers whose forwarding fields are believed: addresses, networks, `*`, `unix`, `private`, `loopback`.
+    pub trusted_proxies: Vec<String>,
+    /// What becomes of field names with an underscore (they alias others in CGI names).
+    pub underscores: Underscores,
+    /// Where and how each request is written down.
+    pub access_log: AccessLog,
+    /// Value of the `Server` field; `null` for none.
+    pub server_field: Option<String>,
+    /// The app behind the edge; `null` for none.
+    pub app: Option<App>,
+    /// Policies by path; the first match counts.
+    pub routes: Vec<Route>,
+}
+
+/// A listening socket.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listener {
+    /// As the operator wrote it, for messages.
+    pub name: String,
+    /// Port where clients find it, 0 for a Unix socket.
+    pub port: u16,
+    /// Whether it is a Unix socket.
+    pub unix: bool,
+}
+
+/// How much a client may send or hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Bytes of a request head (431).
+    pub request_head_bytes: u32,
+    /// Fields of a request head (431).
+    pub request_fields: u16,
+    /// Bytes of a request target (414).
+    pub request_target_bytes: u32,
+    /// Bytes of a request's content (413).
+    pub request_body_bytes: u64,
+    /// Connections in total.
+    pub connections: u32,
+    /// Connections of one client address.
+    pub connections_per_address: u32,
+}
+
+/// How long the edge waits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Timeouts {
+    /// For a whole request head, from its first byte (408).
+    pub request_head_ms: u32,
+    /// For the next request on an idle connection.
+    pub keep_alive_ms: u32,
+    /// Before a body must come at `body_minimum_rate` (408).
+    pub body_grace_ms: u32,
+    /// Bytes per second that a request body must reach on average.
+    pub body_minimum_rate: u32,
+    /// Longest time without any progress in sending to a client.
+    pub write_stall_ms: u32,
+    /// Longest wait of a request in the queue (503).
+    pub queue_wait_ms: u32,
+    /// How long a closed connection is still read, so that its last answer arrives.
+    pub linger_ms: u32,
+}
+
+/// What the edge keeps for slow clients.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Buffers {
+    /// Largest request content that stays in memory; larger is spooled to a file.
+    pub request_memory_bytes: u32,
+    /// Content of one response kept in memory while its client is slow.
+    pub response_memory_bytes: u32,
+    /// Content of one response kept in a file after that; 0 for no file.
+    pub response_file_bytes: u64,
+    /// Folder of the unlinked files; `null` where none can be written.
+    pub folder: Option<String>,
+}
+
+/// What becomes of field names with an underscore.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Underscores {
+    /// They reach the app.
+    Allow,
+    /// The field is left out.
+    Drop,
+    /// The request is refused with 400.
+    Refuse,
+}
+
+/// The access log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccessLog {
+    /// How a line looks.
+    pub format: AccessFormat,
+    /// Whether the text format uses colours.
+    pub colour: bool,
+    /// File to append to; `null` for standard output.
+    pub path: Option<String>,
+}
+
+/// How an access log line looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AccessFormat {
+    /// Apache combined, with times and request id behind.
+    Combined,
+    /// A JSON object.
+    Json,
+    /// `key=value` pairs.
+    Logfmt,
+    /// No lines at all.
+    Off,
+    /// For people at a terminal.
+    Text,
+}
+
+/// The app behind the edge.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct App {
+    /// As the operator wrote it, for messages.
+    pub name: String,
+    /// Path prefix below which the app is mounted; no slash at its end.
+    pub mount: String,
+    /// Requests that may wait for a worker (503 above).
+    pub queue: u32,
+    /// Requests that one process may hold ahead of its running one; 0 chooses by service time.
+    pub window: u16,
+}
+
+/// A policy by path.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Route {
+    /// Exact path, or a prefix that ends with `*`.
+    pub path: String,
+    /// Whether the whole content is read before the app gets the request.
+    pub request_buffering: Option<bool>,
+    /// Bytes of a request's content (413).
+    pub request_body_bytes: Option<u64>,
+}
+
+/// Why a document is not a configuration that this edge can use.
+#[derive(Debug, thiserror::Error)]
+pub enum EdgeConfigError {
+    /// Not the expected JSON.
+    #[error("edge configuration: {0}")]
+    Json(#[from] serde_json::Error),
+    /// Written by another version.
+    #[error(
+        "the supervisor speaks wire version {theirs}, this edge {ours}: two Trivet installations are mixed"
+    )]
+    Version {
+        /// The document's version.
+        theirs: u32,
+        /// This build's version.
+        ours: u32,
+    },
+}
+
+impl EdgeConfig {
+    /// Decode and check a document.
+    ///
+    /// # Errors
+    /// [`EdgeConfigError`] for anything but a whole document of this version.
+    pub fn from_json(json: &[u8]) -> Result<Self, EdgeConfigError> {
+        let value: serde_json::Value = serde_json::from_slice(json)?;
+        let theirs = value
+            .get("version")
+            .and_then(serde_json::Value::as_u64)
+            .unwrap_or(0);
+        if theirs != u64::from(crate::WIRE_VERSION) {
+            let theirs = u32::try_from(theirs).unwrap_or(u32::MAX);
+            return Err(EdgeConfigError::Version {
+                theirs,
+                ours: crate::WIRE_VERSION,
+            });
+        }
+        Ok(serde_json::from_value(value)?)
+    }
+}
