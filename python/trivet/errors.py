@@ -1,0 +1,209 @@
+"""Every exception of Trivet, grouped by who must act, and how each is shown in a terminal.
+
+An exception of another class that leaves Trivet is a bug in Trivet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Final, Literal, NamedTuple, TextIO
+
+CODES: Final[Mapping[str, str]] = {
+    # config: the operator acts; exit code 2
+    "config.bad_env_file": "A line of an environment file is not `NAME=value`.",
+    "config.bad_toml": "The configuration file is not valid TOML.",
+    "config.bad_value": "An option has a value of another type, form or range than it takes.",
+    "config.conflict": "Two options that were set contradict each other.",
+    "config.file_missing": "A file or folder that an option names does not exist or cannot be read.",
+    "config.kubernetes_link": (
+        "A variable was ignored: Kubernetes sets it in every pod for a Service called `trivet`."
+    ),
+    "config.loopback_in_container": (
+        "The listener was asked for on a loopback address inside a container, "
+        "where nothing outside the container can reach it."
+    ),
+    "config.missing_option": "A table lacks an option that it cannot do without.",
+    "config.repeated_flag": "A flag that takes one value was given twice; the last one counts.",
+    "config.several": "More than one thing is wrong; each is listed above this line.",
+    "config.text_number": "A number was written as text; it was read as the number.",
+    "config.trusts_everyone": (
+        "Every client is believed when it says where it comes from (`proxy.trusted` has `*`)."
+    ),
+    "config.unknown_option": "No option has this name.",
+    "config.unknown_variable": "An environment variable starts with `TRIVET_` but no option has it.",
+    # usage: the operator acts; exit code 2
+    "usage.bad_argument": "An argument on the command line has the wrong form.",
+    "usage.foreign_option": "An option of another server was used that Trivet does not have.",
+    "usage.unknown_command": "Trivet has no such command.",
+    "usage.unknown_option": "The command has no such option.",
+    # app: the app's developer acts; exit code 3
+    "app.ambiguous": "Several apps were found, and nothing says which one to serve.",
+    "app.bad_target": "The name of the app is not `module:attribute` or `module:factory(…)`.",
+    "app.no_app": "The module has nothing that looks like an app.",
+    "app.no_attribute": "The module has no attribute of this name.",
+    "app.no_module": "There is no module of this name.",
+    "app.not_found": "No app was named, and none was found in the folder.",
+}
+"""Every code, and what it means. `docs/reference/errors.md` is made from it."""
+
+
+class Place(NamedTuple):
+    """Where in a file something stands: `line` and `column` count from 1, 0 is not known."""
+
+    file: str
+    line: int = 0
+    column: int = 0
+    width: int = 1
+    text: str = ""
+    """The whole line, for showing it with a caret; empty if not at hand."""
+
+    def __str__(self) -> str:
+        numbers = [str(number) for number in (self.line, self.column) if number]
+        return ":".join([self.file, *numbers])
+
+
+class TrivetError(Exception):
+    """What Trivet says when it cannot go on: what happened, where, and one next step.
+
+    Attributes:
+        message: What happened, lower-case first word, no full stop, literals in backticks.
+        code: A key of `CODES`, stable over releases.
+        hint: The next step.
+        place: File and line that the reader should open.
+        detail: More lines, such as the app's traceback.
+        problems: What is wrong, one by one; just this error unless made by `together`.
+    """
+
+    exit_code: ClassVar[int] = 1
+    """What the process exits with when this ends it."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str,
+        hint: str | None = None,
+        place: Place | None = None,
+        detail: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.hint = hint
+        self.place = place
+        self.detail = detail
+        self.problems: tuple[TrivetError, ...] = (self,)
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.place})" if self.place else self.message
+
+
+class ConfigError(TrivetError):
+    """The command line, the environment or the configuration file is wrong: the operator acts."""
+
+    exit_code = 2
+
+    @classmethod
+    def together(cls, problems: Sequence[ConfigError]) -> ConfigError:
+        """Make one error of all that is wrong, so that it can be mended in one go."""
+        if len(problems) == 1:
+            return problems[0]
+        error = cls(f"{len(problems)} errors, nothing started", code="config.several")
+        error.problems = tuple(problems)
+        return error
+
+    def __str__(self) -> str:
+        if self.problems == (self,):
+            return super().__str__()
+        return "; ".join(map(str, self.problems))
+
+
+class AppLoadError(TrivetError):
+    """The app was not found or did not load: the app's developer acts."""
+
+    exit_code = 3
+
+
+class DeployError(TrivetError):
+    """A deployment file or target is wrong: the operator acts."""
+
+
+class WireError(TrivetError):
+    """Two processes of Trivet do not understand each other: two versions are mixed, or a bug."""
+
+
+class WorkerError(TrivetError):
+    """A worker process failed while running."""
+
+
+class EdgeError(TrivetError):
+    """The edge process failed while running."""
+
+
+class Notice(NamedTuple):
+    """Something that the operator should know, but that stops nothing."""
+
+    severity: Literal["note", "warning"]
+    message: str
+    code: str
+    hint: str | None = None
+    place: Place | None = None
+
+
+_STYLES: Final = {"error": "1;31", "warning": "1;33", "note": "1;36", "dim": "34", "hint": "1;32"}
+
+
+def wants_colour(stream: TextIO, environ: Mapping[str, str]) -> bool:
+    """Say whether text for this stream may be coloured (https://no-color.org).
+
+    `NO_COLOR` beats `FORCE_COLOR`; without either, terminals other than `TERM=dumb` get colours.
+    """
+    if environ.get("NO_COLOR"):
+        return False
+    if environ.get("FORCE_COLOR"):
+        return True
+    return environ.get("TERM") != "dumb" and stream.isatty()
+
+
+def render(problem: TrivetError | Notice, *, colour: bool = False) -> str:
+    """Write an error or a notice down for a terminal, without a line end behind the last line.
+
+    The form is that of rustc and uv: `error[code]: …`, `  --> file:line`, the line with a caret
+    below, `  hint: …`. An error made by `ConfigError.together` shows each problem, then the count.
+    """
+    if isinstance(problem, TrivetError) and problem.problems != (problem,):
+        parts = [render(each, colour=colour) for each in problem.problems]
+        return "\n\n".join([*parts, problem.message])
+    severity = "error" if isinstance(problem, TrivetError) else problem.severity
+    message = problem.message
+    label = _styled(f"{severity}[{problem.code}]:", severity, colour)
+    lines = [f"{label} {message}"]
+    if problem.place:
+        lines += _place_lines(problem.place, colour)
+    if isinstance(problem, TrivetError) and problem.detail:
+        lines += [f"  {line}".rstrip() for line in problem.detail.splitlines()]
+    if problem.hint:
+        first, *rest = problem.hint.splitlines()
+        lines.append(f"  {_styled('hint:', 'hint', colour)} {first}")
+        lines += [f"        {line}" for line in rest]
+    return "\n".join(lines)
+
+
+def _place_lines(place: Place, colour: bool) -> list[str]:  # noqa: FBT001 - private, and read at once
+    lines = [f"  {_styled('-->', 'dim', colour)} {place}"]
+    if not place.text or not place.line:
+        return lines
+    number = str(place.line)
+    margin = " " * (len(number) + 2)
+    bar = _styled("|", "dim", colour)
+    text = place.text.expandtabs(1)
+    lines += [f"{margin}{bar}", f" {_styled(number, 'dim', colour)} {bar} {text}".rstrip()]
+    if place.column:
+        indent = " " * (place.column - 1)
+        caret = _styled("^" * max(1, place.width), "error", colour)
+        lines.append(f"{margin}{bar} {indent}{caret}")
+    return lines
+
+
+def _styled(text: str, style: str, colour: bool) -> str:  # noqa: FBT001 - private, and read at once
+    return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if colour else text
