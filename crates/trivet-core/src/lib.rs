@@ -1,1 +1,17 @@
-//! placeholder
+//! Trivet's decisions about HTTP.
+//!
+//! Everything here is a pure function of bytes and numbers: no I/O, no clock,
+//! no async. The edge owns sockets and time and asks this crate what they mean:
+//! whether a request may pass ([`gate`]), what its bytes say ([`http1`]), what to
+//! answer when the edge answers by itself ([`problem`]).
+//!
+//! Nothing that comes from outside may panic here; the property tests at the
+//! bottom of each module and `tests/vectors.rs` hold the crate to that.
+
+#![forbid(unsafe_code)]
+
+pub mod field;
+pub mod http1;
+pub mod problem;
+
+pub use problem::Problem;
