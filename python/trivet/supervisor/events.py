@@ -1,0 +1,109 @@
+"""What can happen to the stand, as data: the input of `policy`."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from trivet.supervisor.deaths import Death
+from trivet.wire.worker_control import Loaded, LoadFailure
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeReady:
+    """The edge accepts connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeRefused:
+    """The edge cannot use its configuration, and exits."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeExited:
+    """The edge is gone."""
+
+    death: Death
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLoaded:
+    """A worker has loaded the app."""
+
+    worker: int
+    loaded: Loaded
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerFailed:
+    """A worker could not load the app, and exits."""
+
+    worker: int
+    failure: LoadFailure
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerExited:
+    """A worker is gone."""
+
+    worker: int
+    death: Death
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLost:
+    """The edge has no connection to a worker any more, without having asked for that."""
+
+    worker: int
+    reason: str
+    started: int
+    retried: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerDrained:
+    """A worker that should get no more requests has finished its last one."""
+
+    worker: int
+
+
+@dataclass(frozen=True, slots=True)
+class StopAsked:
+    """A signal asks to stop; the second one means now."""
+
+    signal: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadAsked:
+    """New workers shall replace the present ones; `because` opens the line that says so."""
+
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkersAsked:
+    """More or fewer workers are wanted."""
+
+    change: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogsAsked:
+    """Log files have been moved away."""
+
+
+Event: TypeAlias = (
+    EdgeReady
+    | EdgeRefused
+    | EdgeExited
+    | WorkerLoaded
+    | WorkerFailed
+    | WorkerExited
+    | WorkerLost
+    | WorkerDrained
+    | StopAsked
+    | ReloadAsked
+    | WorkersAsked
+    | LogsAsked
+)

@@ -1,0 +1,161 @@
+"""Control messages: one JSON object per line, supervisor <-> edge.
+
+The Python face of `crates/trivet-wire/src/control.rs`: the same names, the same fields, no
+defaults, unknown fields refused. A message may own descriptors, which travel with its bytes
+(`SCM_RIGHTS`); its `fds` says how many, and the receiver takes that many in order.
+"""
+
+from typing import Annotated, TypeAlias
+
+import msgspec
+
+from trivet.wire.edge_config import EdgeConfig
+
+U32 = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
+# msgspec's limits end at 2**63 - 1; no number here comes near.
+U64 = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class _Message(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type"
+):
+    """What all control messages have in common: nothing is left out, nothing added."""
+
+
+class Configure(_Message, tag="configure"):
+    """First message. Descriptors: the listeners, in the document's order."""
+
+    version: U32
+    fds: U32
+    config: EdgeConfig
+
+
+class AddWorker(_Message, tag="add_worker"):
+    """A worker has loaded the app. Descriptors: its link, its claim page, its doorbell."""
+
+    fds: U32
+    worker: U32
+    pid: U32
+    threads: U32
+
+
+class DrainWorker(_Message, tag="drain_worker"):
+    """Hand the worker no further request, and say when it has none left."""
+
+    worker: U32
+
+
+class WorkerDied(_Message, tag="worker_died"):
+    """Tell the clients of this worker's requests that it died: `SIGKILL`, `exit 3`, …."""
+
+    worker: U32
+    reason: str
+
+
+class Drain(_Message, tag="drain"):
+    """Accept nothing new, finish what is in flight, then exit; cut off after the deadline."""
+
+    deadline_ms: U32
+
+
+class Stop(_Message, tag="stop"):
+    """Exit now."""
+
+
+class ReopenLogs(_Message, tag="reopen_logs"):
+    """Open the log files anew."""
+
+
+class StatusAsked(_Message, tag="status"):
+    """Answer with `Status` of the same `id` (`ToEdge::Status` in Rust)."""
+
+    id: U64
+
+
+class Ready(_Message, tag="ready"):
+    """Connections are accepted."""
+
+    version: U32
+    pid: U32
+
+
+class Refused(_Message, tag="refused"):
+    """The configuration cannot be used; the edge exits."""
+
+    reason: str
+
+
+class WorkerLost(_Message, tag="worker_lost"):
+    """A worker's connection ended or broke its contract.
+
+    `started` counts the requests that Python had begun on it, `retried` those that were sent to
+    another worker, or will be.
+    """
+
+    worker: U32
+    reason: str
+    started: U32
+    retried: U32
+
+
+class WorkerDrained(_Message, tag="worker_drained"):
+    """A draining worker has no request left; its connection is closed."""
+
+    worker: U32
+
+
+class Log(_Message, tag="log"):
+    """A line for the operator's log; `level` is `info`, `warning` or `error`."""
+
+    level: str
+    text: str
+
+
+class Status(_Message, tag="status"):
+    """Answer to `StatusAsked`: what the edge has open, and has answered since its start."""
+
+    id: U64
+    connections: U32
+    queued: U32
+    in_flight: U32
+    requests: U64
+
+
+ToEdge: TypeAlias = (
+    Configure
+    | AddWorker
+    | DrainWorker
+    | WorkerDied
+    | Drain
+    | Stop
+    | ReopenLogs
+    | StatusAsked
+)
+FromEdge: TypeAlias = Ready | Refused | WorkerLost | WorkerDrained | Log | Status
+
+_encoder = msgspec.json.Encoder()
+_to_edge: msgspec.json.Decoder[ToEdge] = msgspec.json.Decoder(ToEdge)
+_from_edge: msgspec.json.Decoder[FromEdge] = msgspec.json.Decoder(FromEdge)
+
+
+def encode(message: ToEdge | FromEdge) -> bytes:
+    """Return the message as a line, with its line end."""
+    return _encoder.encode(message) + b"\n"
+
+
+def decode_to_edge(line: bytes) -> ToEdge:
+    """Decode what a supervisor says to an edge.
+
+    Raises:
+        msgspec.DecodeError: for anything but a whole message (`ValidationError` is one).
+    """
+    return _to_edge.decode(line)
+
+
+def decode_from_edge(line: bytes) -> FromEdge:
+    """Decode what an edge says to its supervisor.
+
+    Raises:
+        msgspec.DecodeError: for anything but a whole message (`ValidationError` is one).
+    """
+    return _from_edge.decode(line)
