@@ -11,6 +11,8 @@
 #![forbid(unsafe_code)]
 
 pub mod field;
+pub mod forwarded;
+pub mod gate;
 pub mod http1;
 pub mod problem;
 
