@@ -1,0 +1,339 @@
+//! The WSGI loop: threads of a worker process that run the app (PEP 3333).
+
+mod answer;
+mod content;
+mod environ;
+mod head;
+mod link;
+
+use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
+
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyList, PyTuple, PyType};
+use rustix::fs::{FileType, SeekFrom, fstat, seek};
+use trivet_edge::claim_map::ClaimMap;
+use trivet_edge::clock::now_us;
+use trivet_wire::claim::{THREADS, ThreadState};
+use trivet_wire::frames::{Content, INITIAL_CREDIT_BYTES, RequestView};
+
+use answer::{Answer, Stop};
+use content::InputMaker;
+pub(crate) use content::StreamedContent;
+use environ::EnvironMaker;
+use head::Head;
+use link::{Job, Link, Turn};
+
+/// The callable `start_response` of one request.
+#[pyclass(frozen, module = "trivet._trivet")]
+struct StartResponse {
+    answer: Arc<Answer>,
+}
+
+#[pymethods]
+impl StartResponse {
+    #[pyo3(signature = (status, headers, exc_info=None))]
+    fn __call__<'py>(
+        slf: &Bound<'py, Self>,
+        status: &Bound<'py, PyAny>,
+        headers: &Bound<'py, PyAny>,
+        exc_info: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let head = Head::parse(status, headers)?;
+        slf.get().answer.start(slf.py(), head, exc_info)?;
+        slf.getattr(intern!(slf.py(), "write"))
+    }
+
+    /// PEP 3333's `write` callable: sends at once.
+    fn write(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<()> {
+        match self.answer.put(py, data, false) {
+            Ok(()) => Ok(()),
+            Err(Stop::Error(error)) => Err(error),
+            Err(Stop::Gone) => Err(pyo3::exceptions::PyBrokenPipeError::new_err(
+                "the client has gone away",
+            )),
+        }
+    }
+}
+
+/// One worker process's side of the conversation with the edge.
+#[pyclass(frozen, module = "trivet._trivet")]
+pub(crate) struct WsgiWorker {
+    link: Arc<Link>,
+    app: Py<PyAny>,
+    environs: EnvironMaker,
+    inputs: InputMaker,
+    file_wrapper: Py<PyType>,
+    on_error: Py<PyAny>,
+}
+
+#[pymethods]
+impl WsgiWorker {
+    /// Takes over the three descriptors. `environ` has the entries that are
+    /// the same for every request.
+    #[new]
+    #[pyo3(signature = (*, link_fd, claim_fd, doorbell_fd, app, environ, file_wrapper, raw_stream, on_error))]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "keyword arguments, each named at the one call"
+    )]
+    fn new(
+        py: Python<'_>,
+        link_fd: RawFd,
+        claim_fd: RawFd,
+        doorbell_fd: RawFd,
+        app: Py<PyAny>,
+        environ: Bound<'_, PyDict>,
+        file_wrapper: Py<PyType>,
+        raw_stream: Py<PyAny>,
+        on_error: Py<PyAny>,
+    ) -> PyResult<Self> {
+        let (link_fd, claim_fd, doorbell_fd) =
+            (owned(link_fd)?, owned(claim_fd)?, owned(doorbell_fd)?);
+        let claim = ClaimMap::open(claim_fd.as_fd())
+            .map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
+        let link = Arc::new(Link::new(link_fd, doorbell_fd, claim));
+        link.say_hello()
+            .map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
+        Ok(Self {
+            link,
+            app,
+            environs: EnvironMaker::new(environ),
+            inputs: InputMaker::new(py, raw_stream)?,
+            file_wrapper,
+            on_error,
+        })
+    }
+
+    /// Run requests as thread number `index` until the edge is gone or `stop` was called.
+    fn run(&self, py: Python<'_>, index: usize) -> PyResult<()> {
+        if index >= THREADS {
+            return Err(PyTypeError::new_err(format!(
+                "a worker has at most {THREADS} threads"
+            )));
+        }
+        let page = self.link.claim().page();
+        loop {
+            match self.link.turn() {
+                Turn::Run(job) => {
+                    self.handle(py, index, job);
+                    // Signal handlers and pending calls run between requests, too.
+                    py.check_signals()?;
+                }
+                Turn::Read => {
+                    if !self.link.read(false) {
+                        page.set_thread(index, ThreadState::Reading, now_us());
+                        py.detach(|| {
+                            self.link.read(true);
+                            page.set_thread(index, ThreadState::WaitingForGil, now_us());
+                        });
+                    }
+                }
+                Turn::Wait => {
+                    page.set_thread(index, ThreadState::Idle, now_us());
+                    py.detach(|| {
+                        self.link.wait_for_doorbell();
+                        page.set_thread(index, ThreadState::WaitingForGil, now_us());
+                    });
+                }
+                Turn::Leave => return Ok(()),
+            }
+        }
+    }
+
+    /// Let each thread leave `run` when its request is done. Never blocks.
+    fn stop(&self) {
+        self.link.stop();
+    }
+}
+
+impl WsgiWorker {
+    fn handle(&self, py: Python<'_>, index: usize, job: Job) {
+        let page = self.link.claim().page();
+        let started = now_us();
+        let Job {
+            header,
+            payload,
+            descriptor,
+        } = job;
+        if !page.start(header.slot, header.request, started) {
+            return; // The edge took it back and gave it to somebody else.
+        }
+        page.set_thread(index, ThreadState::Running, started);
+        let answer = Arc::new(Answer::new(Arc::clone(&self.link), header, started));
+        let request = match RequestView::parse(&payload) {
+            Ok(request) => request,
+            Err(error) => return answer.fail(py, &error.to_string(), ""),
+        };
+        let streamed = request.head.content == Content::Stream;
+        if streamed {
+            self.link
+                .open_stream(header.request, u64::from(INITIAL_CREDIT_BYTES));
+            answer.mark_streaming(py);
+        }
+        let result = self
+            .inputs
+            .make(py, &self.link, header, &request, descriptor)
+            .and_then(|input| {
+                let environ = self.environs.make(py, &request, &input)?;
+                Ok((environ, input))
+            });
+        let outcome = match result {
+            Ok((environ, input)) => {
+                let outcome = self.answer(py, &answer, environ);
+                if request.head.content == Content::File {
+                    // The spooled file's descriptor must not wait for the collector.
+                    let _ = input.call_method0(intern!(py, "close"));
+                }
+                outcome
+            }
+            Err(error) => Err(Stop::Error(error)),
+        };
+        if let Err(Stop::Error(error)) = outcome {
+            self.report(py, &request, &answer, error);
+        }
+        answer.close(py);
+    }
+
+    /// Call the app and send what it answers.
+    fn answer<'py>(
+        &self,
+        py: Python<'py>,
+        answer: &Arc<Answer>,
+        environ: Bound<'py, PyDict>,
+    ) -> Result<(), Stop> {
+        let start_response = Bound::new(
+            py,
+            StartResponse {
+                answer: Arc::clone(answer),
+            },
+        )?;
+        let iterable = self.app.bind(py).call1((environ, start_response))?;
+        if let Some(piece) = only_piece(&iterable) {
+            return answer.put(py, &piece, true);
+        }
+        let outcome = if iterable.is_instance(self.file_wrapper.bind(py))? {
+            self.send_file(py, answer, &iterable)
+        } else {
+            send_pieces(py, answer, &iterable)
+        };
+        // Always, also after an error or a client that left (PEP 3333).
+        match iterable.getattr_opt(intern!(py, "close")) {
+            Ok(Some(close)) => outcome.and(close.call0().map(|_| ()).map_err(Stop::from)),
+            _ => outcome,
+        }
+    }
+
+    /// Send a `wsgi.file_wrapper`'s file by its descriptor, where it has one.
+    fn send_file(
+        &self,
+        py: Python<'_>,
+        answer: &Answer,
+        wrapper: &Bound<'_, PyAny>,
+    ) -> Result<(), Stop> {
+        let Some((file, offset, available)) = regular_file(wrapper) else {
+            return send_pieces(py, answer, wrapper);
+        };
+        answer.put_file(py, &file, offset, available)
+    }
+
+    fn report(&self, py: Python<'_>, request: &RequestView<'_>, answer: &Answer, error: PyErr) {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let head = &request.head;
+        let arguments = (
+            text(head.request_id),
+            text(head.method),
+            text(head.path),
+            error.value(py),
+            answer.has_sent_head(py),
+        );
+        let told = self
+            .on_error
+            .bind(py)
+            .call1(arguments)
+            .and_then(|told| told.extract::<(String, String)>());
+        let (summary, place) = told.unwrap_or_else(|_| (error.to_string(), String::new()));
+        answer.fail(py, &summary, &place);
+    }
+}
+
+/// The content of a list or tuple with one item, or none: it has no `close`.
+fn only_piece<'py>(iterable: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
+    if let Ok(list) = iterable.cast_exact::<PyList>() {
+        return match list.len() {
+            0 => Some(PyBytes::new(list.py(), b"").into_any()),
+            1 => list.get_item(0).ok(),
+            _ => None,
+        };
+    }
+    let tuple = iterable.cast_exact::<PyTuple>().ok()?;
+    match tuple.len() {
+        0 => Some(PyBytes::new(tuple.py(), b"").into_any()),
+        1 => tuple.get_item(0).ok(),
+        _ => None,
+    }
+}
+
+fn send_pieces(py: Python<'_>, answer: &Answer, iterable: &Bound<'_, PyAny>) -> Result<(), Stop> {
+    let pieces = iterable.try_iter().map_err(|_| {
+        PyTypeError::new_err(format!(
+            "the app must return an iterable of bytes, not {} (PEP 3333)",
+            iterable
+                .get_type()
+                .name()
+                .map_or_else(|_| "?".into(), |name| name.to_string())
+        ))
+    })?;
+    for piece in pieces {
+        answer.put(py, &piece?, false)?;
+    }
+    answer.finish(py)
+}
+
+/// Descriptor, position and rest of the file behind a wrapper.
+fn regular_file(wrapper: &Bound<'_, PyAny>) -> Option<(OwnedFd, u64, u64)> {
+    let py = wrapper.py();
+    let file = wrapper.getattr(intern!(py, "filelike")).ok()?;
+    let number: RawFd = file
+        .call_method0(intern!(py, "fileno"))
+        .ok()?
+        .extract()
+        .ok()?;
+    let descriptor = duplicate(number)?;
+    let stat = fstat(&descriptor).ok()?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return None;
+    }
+    let told: Option<u64> = file
+        .call_method0(intern!(py, "tell"))
+        .ok()
+        .and_then(|at| at.extract().ok());
+    let offset = told.or_else(|| seek(&descriptor, SeekFrom::Current(0)).ok())?;
+    Some((
+        descriptor,
+        offset,
+        u64::try_from(stat.st_size).ok()?.saturating_sub(offset),
+    ))
+}
+
+#[allow(unsafe_code, reason = "Python hands over plain descriptor numbers")]
+pub(crate) fn owned(number: RawFd) -> PyResult<OwnedFd> {
+    if number < 0 {
+        return Err(PyTypeError::new_err("not a descriptor"));
+    }
+    // SAFETY: the caller gives the descriptor away, as the class documents.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+#[allow(unsafe_code, reason = "Python hands over plain descriptor numbers")]
+fn duplicate(number: RawFd) -> Option<OwnedFd> {
+    if number < 0 {
+        return None;
+    }
+    // SAFETY: the number is borrowed for the one call only; if the app's file
+    // closes it meanwhile, the call fails.
+    let borrowed = unsafe { std::os::fd::BorrowedFd::borrow_raw(number) };
+    rustix::io::fcntl_dupfd_cloexec(borrowed, 3).ok()
+}

@@ -1,0 +1,379 @@
+//! One request's answer: from `start_response` and an iterable to frames.
+
+use std::io::IoSlice;
+use std::os::fd::OwnedFd;
+
+use parking_lot::Mutex;
+use pyo3::exceptions::{PyAssertionError, PyTypeError};
+use pyo3::prelude::*;
+use pyo3::sync::MutexExt;
+use pyo3::types::{PyBytes, PyTuple};
+use trivet_edge::clock::now_us;
+use trivet_wire::frames::{
+    Flags, HEADER_BYTES, Header, INITIAL_CREDIT_BYTES, Kind, MAX_DATA_BYTES, ResponseHead,
+    UNKNOWN_LENGTH, encode_response,
+};
+
+use super::head::Head;
+use super::link::{Closed, Link, Stream};
+
+/// Content up to this size is copied behind its head; larger is sent from
+/// where it lies, without the interpreter lock.
+const COPIED_BYTES: usize = 16 << 10;
+
+/// Why no (further) frame of this answer can be sent.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// The app broke a rule or raised.
+    Error(PyErr),
+    /// Nobody waits for the answer any more, or the edge is gone.
+    Gone,
+}
+
+impl From<PyErr> for Stop {
+    fn from(error: PyErr) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl From<Closed> for Stop {
+    fn from(_: Closed) -> Self {
+        Self::Gone
+    }
+}
+
+#[derive(Debug, Default)]
+struct Progress {
+    head: Option<Head>,
+    head_sent: bool,
+    /// Whether a stream is registered with the link.
+    streaming: bool,
+    ended: bool,
+    sent: u64,
+    gone: bool,
+}
+
+/// Where one request's answer stands. Used by one thread at a time.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    link: std::sync::Arc<Link>,
+    header: Header,
+    started_us: u64,
+    progress: Mutex<Progress>,
+}
+
+impl Answer {
+    pub(crate) fn new(link: std::sync::Arc<Link>, header: Header, started_us: u64) -> Self {
+        Self {
+            link,
+            header,
+            started_us,
+            progress: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn has_sent_head(&self, py: Python<'_>) -> bool {
+        self.progress.lock_py_attached(py).head_sent
+    }
+
+    /// PEP 3333 `start_response(status, headers, exc_info=None)`.
+    pub(crate) fn start(&self, py: Python<'_>, head: Head, exc_info: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+        let mut progress = self.progress.lock_py_attached(py);
+        match exc_info {
+            Some(info) if progress.head_sent => return Err(raised(info)),
+            None if progress.head.is_some() || progress.head_sent => {
+                return Err(PyAssertionError::new_err(
+                    "start_response was called a second time without exc_info (PEP 3333)",
+                ));
+            }
+            _ => progress.head = Some(head),
+        }
+        Ok(())
+    }
+
+    /// Send a piece of content that the app yielded or wrote, and the head before the first.
+    pub(crate) fn put(
+        &self,
+        py: Python<'_>,
+        piece: &Bound<'_, PyAny>,
+        last: bool,
+    ) -> Result<(), Stop> {
+        let piece = piece.cast::<PyBytes>().map_err(|_| {
+            PyTypeError::new_err(format!(
+                "the app's iterable must yield bytes, not {} (PEP 3333)",
+                piece
+                    .get_type()
+                    .name()
+                    .map_or_else(|_| "?".into(), |name| name.to_string())
+            ))
+        })?;
+        self.put_bytes(py, piece.as_bytes(), last)
+    }
+
+    fn put_bytes(&self, py: Python<'_>, mut content: &[u8], mut last: bool) -> Result<(), Stop> {
+        if content.is_empty() && !last {
+            return Ok(());
+        }
+        let mut progress = self.progress.lock_py_attached(py);
+        if progress.gone {
+            return Err(Stop::Gone);
+        }
+        if progress.ended {
+            return Ok(());
+        }
+        let Some(declared) = progress.head.as_ref().map(|head| head.declared_length) else {
+            return Err(PyAssertionError::new_err(
+                "the app sent content before it called start_response (PEP 3333)",
+            )
+            .into());
+        };
+        if declared != UNKNOWN_LENGTH {
+            // Never more than was promised: the rest would be read as the next response.
+            let room = declared - progress.sent;
+            if content.len() as u64 >= room {
+                content = content
+                    .split_at(usize::try_from(room).unwrap_or(usize::MAX))
+                    .0;
+                last = true;
+            } else if last {
+                let sent = progress.sent + content.len() as u64;
+                progress.ended = true;
+                drop(progress);
+                return Err(pyo3::exceptions::PyRuntimeError::new_err(format!(
+                    "the app promised {declared} bytes by Content-Length and sent {sent}"
+                ))
+                .into());
+            }
+        }
+        progress.sent += content.len() as u64;
+        progress.ended = last;
+        let result = self.send(py, &mut progress, content, last);
+        progress.gone |= result.is_err();
+        result
+    }
+
+    fn send(
+        &self,
+        py: Python<'_>,
+        progress: &mut Progress,
+        mut content: &[u8],
+        last: bool,
+    ) -> Result<(), Stop> {
+        if !progress.head_sent {
+            progress.head_sent = true;
+            let whole = last && content.len() <= INITIAL_CREDIT_BYTES as usize;
+            let first = content
+                .len()
+                .min(if whole { content.len() } else { MAX_DATA_BYTES });
+            let (now, later) = content.split_at(first);
+            let flags = if whole { Flags::END } else { Flags::default() };
+            if !whole && !progress.streaming {
+                self.link
+                    .open_stream(self.header.request, u64::from(INITIAL_CREDIT_BYTES));
+                progress.streaming = true;
+            }
+            if !whole {
+                self.take_credit(py, now.len() as u64)?;
+            }
+            self.send_response(py, progress, flags, now)?;
+            if whole || (later.is_empty() && !last) {
+                return Ok(());
+            }
+            content = later;
+        }
+        loop {
+            let (now, later) = content.split_at(content.len().min(MAX_DATA_BYTES));
+            self.take_credit(py, now.len() as u64)?;
+            let end = last && later.is_empty();
+            self.send_data(py, if end { Flags::END } else { Flags::default() }, now)?;
+            if later.is_empty() {
+                return Ok(());
+            }
+            content = later;
+        }
+    }
+
+    fn send_response(
+        &self,
+        py: Python<'_>,
+        progress: &Progress,
+        flags: Flags,
+        content: &[u8],
+    ) -> Result<(), Stop> {
+        let Some(head) = &progress.head else {
+            return Err(Stop::Gone);
+        };
+        let (copied, sent_apart) = if content.len() <= COPIED_BYTES {
+            (content, &[][..])
+        } else {
+            (&[][..], content)
+        };
+        let mut frame = Vec::with_capacity(512 + copied.len());
+        let fields = ResponseHead {
+            status: head.status,
+            app_us: u32::try_from(now_us().saturating_sub(self.started_us)).unwrap_or(u32::MAX),
+            declared_length: head.declared_length,
+            reason: head.reason(),
+        };
+        let address = (self.header.slot, self.header.request, flags);
+        encode_response(&mut frame, address, &fields, head.fields(), copied);
+        if !sent_apart.is_empty() {
+            // The length in the frame header covers what is sent apart, too.
+            let len =
+                u32::try_from(frame.len() - HEADER_BYTES + sent_apart.len()).unwrap_or(u32::MAX);
+            let header = Header {
+                len,
+                kind: Kind::Response,
+                flags,
+                ..self.header
+            };
+            frame[..HEADER_BYTES].copy_from_slice(&header.encode());
+        }
+        self.send_parts(py, &[IoSlice::new(&frame), IoSlice::new(sent_apart)], None)
+    }
+
+    fn send_data(&self, py: Python<'_>, flags: Flags, content: &[u8]) -> Result<(), Stop> {
+        let len = u32::try_from(content.len()).unwrap_or(u32::MAX);
+        let header = Header {
+            len,
+            kind: Kind::Data,
+            flags,
+            ..self.header
+        }
+        .encode();
+        self.send_parts(py, &[IoSlice::new(&header), IoSlice::new(content)], None)
+    }
+
+    fn send_parts(
+        &self,
+        py: Python<'_>,
+        parts: &[IoSlice<'_>],
+        descriptor: Option<&OwnedFd>,
+    ) -> Result<(), Stop> {
+        let large = parts.iter().map(|part| part.len()).sum::<usize>() > 64 << 10;
+        if large {
+            return py
+                .detach(|| {
+                    let sending = self.link.try_send(parts, descriptor)?;
+                    if sending.is_done() {
+                        Ok(())
+                    } else {
+                        self.link.send_rest(parts, descriptor, sending)
+                    }
+                })
+                .map_err(Stop::from);
+        }
+        let sending = self.link.try_send(parts, descriptor)?;
+        if sending.is_done() {
+            return Ok(());
+        }
+        py.detach(|| self.link.send_rest(parts, descriptor, sending))
+            .map_err(Stop::from)
+    }
+
+    /// Wait until the client's side has room for `bytes` more.
+    fn take_credit(&self, py: Python<'_>, bytes: u64) -> Result<(), Stop> {
+        let take = |stream: &mut Stream| {
+            if stream.cancelled {
+                return Some(false);
+            }
+            (stream.credit >= bytes).then(|| {
+                stream.credit -= bytes;
+                true
+            })
+        };
+        let request = self.header.request;
+        let granted = match self.link.try_for(request, take) {
+            Some(granted) => granted,
+            None => py.detach(|| self.link.wait_for(request, take))?,
+        };
+        if granted { Ok(()) } else { Err(Stop::Gone) }
+    }
+
+    /// Hand the rest of an open file to the edge as the whole content.
+    pub(crate) fn put_file(
+        &self,
+        py: Python<'_>,
+        file: &OwnedFd,
+        offset: u64,
+        available: u64,
+    ) -> Result<(), Stop> {
+        let mut progress = self.progress.lock_py_attached(py);
+        let Some(head) = progress.head.as_mut() else {
+            return Err(PyAssertionError::new_err(
+                "the app returned a file before it called start_response (PEP 3333)",
+            )
+            .into());
+        };
+        if head.declared_length == UNKNOWN_LENGTH {
+            head.declared_length = available;
+        }
+        let length = head.declared_length.min(available);
+        if length < head.declared_length {
+            return Err(pyo3::exceptions::PyRuntimeError::new_err(format!(
+                "the app promised {} bytes by Content-Length and its file has {available}",
+                head.declared_length
+            ))
+            .into());
+        }
+        progress.head_sent = true;
+        progress.ended = true;
+        progress.sent = length;
+        self.send_response(py, &progress, Flags::default(), &[])?;
+        let mut payload = offset.to_le_bytes().to_vec();
+        payload.extend_from_slice(&length.to_le_bytes());
+        let flags = Flags::END.with(Flags::DESCRIPTOR);
+        let header = Header {
+            len: 16,
+            kind: Kind::File,
+            flags,
+            ..self.header
+        }
+        .encode();
+        self.send_parts(
+            py,
+            &[IoSlice::new(&header), IoSlice::new(&payload)],
+            Some(file),
+        )
+    }
+
+    /// End the content. An app that never yielded still has a head to send.
+    pub(crate) fn finish(&self, py: Python<'_>) -> Result<(), Stop> {
+        self.put_bytes(py, &[], true)
+    }
+
+    /// Tell the edge that no more comes, because the app broke.
+    pub(crate) fn fail(&self, py: Python<'_>, error: &str, place: &str) {
+        let mut frame = Vec::new();
+        let address = (self.header.slot, self.header.request);
+        trivet_wire::frames::put_failed(&mut frame, address, error.as_bytes(), place.as_bytes());
+        self.progress.lock_py_attached(py).ended = true;
+        let _ = self.send_parts(py, &[IoSlice::new(&frame)], None);
+    }
+
+    /// Forget the stream; the answer is over.
+    pub(crate) fn close(&self, py: Python<'_>) {
+        if self.progress.lock_py_attached(py).streaming {
+            self.link.close_stream(self.header.request);
+        }
+    }
+
+    /// A stream is registered: by the request's own content, or by a long answer.
+    pub(crate) fn mark_streaming(&self, py: Python<'_>) {
+        self.progress.lock_py_attached(py).streaming = true;
+    }
+}
+
+/// The exception of an `exc_info` tuple, to be raised again.
+fn raised(info: &Bound<'_, PyAny>) -> PyErr {
+    let value = info
+        .cast::<PyTuple>()
+        .ok()
+        .and_then(|info| info.get_item(1).ok());
+    match value {
+        Some(value) => PyErr::from_value(value),
+        None => {
+            PyTypeError::new_err("start_response: exc_info must be a tuple as of sys.exc_info()")
+        }
+    }
+}
