@@ -14,6 +14,7 @@ pub mod field;
 pub mod forwarded;
 pub mod gate;
 pub mod http1;
+pub mod http_date;
 pub mod problem;
 
 pub use problem::Problem;
