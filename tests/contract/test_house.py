@@ -111,9 +111,20 @@ def test_a_file_above_the_alarm_says_why(root: Path, files: Files) -> None:
     assert unexplained == []
 
 
-def test_no_folder_of_sources_is_crowded(root: Path, files: Files) -> None:
+def test_a_crowded_folder_says_why(root: Path, files: Files) -> None:
     counts = Counter(path.parent for path, _ in source_lines(root, files))
-    assert {str(folder): count for folder, count in counts.items() if count > ALARM_FILES} == {}
+    unexplained = [
+        f"{folder}: {count} files"
+        for folder, count in counts.items()
+        if count > ALARM_FILES and not explains_length(root, folder)
+    ]
+    assert unexplained == []
+
+
+def explains_length(root: Path, folder: Path) -> bool:
+    """Look for a "Length:" line in the file that speaks for a folder."""
+    heads = [folder / "__init__.py", folder / "lib.rs", folder.with_suffix(".rs")]
+    return any(lines_with(root, [head for head in heads if (root / head).is_file()], "Length:"))
 
 
 def test_each_todo_names_its_issue(root: Path, files: Files) -> None:

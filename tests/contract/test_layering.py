@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -28,25 +28,27 @@ TESTS = re.compile(r"^#\[cfg\(test\)\]\s+(#\[.*\]\s+)*mod \w+", re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
-def dependencies(root: Path) -> dict[str, set[str]]:
-    """Everything that each of our crates is built from, however deep, but for its tests."""
+def told(root: Path) -> dict[str, Any]:
+    """What cargo knows about the workspace, for this machine."""
     host = re.search(
         r"^host: (.+)$",
         subprocess.run(["rustc", "-vV"], check=True, capture_output=True, text=True).stdout,
         re.MULTILINE,
     )
     assert host
-    told = subprocess.run(
+    answer = subprocess.run(
         ["cargo", "metadata", "--format-version=1", "--locked", f"--filter-platform={host[1]}"],
         cwd=root,
         check=True,
         capture_output=True,
         text=True,
     ).stdout
-    return closures(json.loads(told))
+    return cast("dict[str, Any]", json.loads(answer))
 
 
-def closures(told: dict[str, Any]) -> dict[str, set[str]]:
+@pytest.fixture(scope="module")
+def dependencies(told: dict[str, Any]) -> dict[str, set[str]]:
+    """Everything that each of our crates is built from, however deep, but for its tests."""
     names = {package["id"]: package["name"] for package in told["packages"]}
     direct = {
         node["id"]: {
@@ -56,17 +58,21 @@ def closures(told: dict[str, Any]) -> dict[str, set[str]]:
         }
         for node in told["resolve"]["nodes"]
     }
-    found = {}
-    for member in told["workspace_members"]:
-        reached: set[str] = set()
-        pending = [*direct[member]]
-        while pending:
-            package = pending.pop()
-            if package not in reached:
-                reached.add(package)
-                pending.extend(direct[package])
-        found[names[member]] = {names[package] for package in reached}
-    return found
+    return {
+        names[member]: {names[package] for package in reached_from(member, direct)}
+        for member in told["workspace_members"]
+    }
+
+
+def reached_from(start: str, direct: dict[str, set[str]]) -> set[str]:
+    reached: set[str] = set()
+    pending = [*direct[start]]
+    while pending:
+        package = pending.pop()
+        if package not in reached:
+            reached.add(package)
+            pending.extend(direct[package])
+    return reached
 
 
 def test_the_crates_are_the_four(dependencies: dict[str, set[str]]) -> None:
@@ -86,6 +92,16 @@ def test_the_edge_stands_on_core_and_wire(dependencies: dict[str, set[str]]) -> 
 
 def test_only_one_crate_knows_python(dependencies: dict[str, set[str]]) -> None:
     assert [crate for crate, known in dependencies.items() if "pyo3" in known] == ["trivet-py"]
+
+
+def test_every_crate_builds_with_the_oldest_rust(told: dict[str, Any]) -> None:
+    # `make test` must pass with Debian's own cargo, so the crates that only tests need count too.
+    oldest = {
+        package["name"]: tuple(map(int, (package["rust_version"] or "1").split(".")))[:2]
+        for package in told["packages"]
+    }
+    promised = oldest["trivet-core"]
+    assert {name: needed for name, needed in oldest.items() if needed > promised} == {}
 
 
 @pytest.mark.parametrize("crate", ["trivet-core", "trivet-wire"])
