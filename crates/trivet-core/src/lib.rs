@@ -10,6 +10,8 @@
 
 #![forbid(unsafe_code)]
 
+pub mod access_log;
+pub mod dispatch;
 pub mod field;
 pub mod forwarded;
 pub mod gate;
