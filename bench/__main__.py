@@ -1,0 +1,200 @@
+"""The command line of the benchmark: `python -m bench [VERB] [OPTIONS]`, from the repository."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import shlex
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench import install, paths, report
+from bench.accidents import PLAYERS, accidents
+from bench.facts import facts
+from bench.idle import idle
+from bench.measure import Plan, measure
+from bench.servers import TRIVET, Server, catalogue
+from bench.start import start
+from bench.upload import upload
+from bench.workloads import WORKLOADS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+    from bench.section import Section
+
+USAGE_ERROR = 2
+INTERRUPTED = 130
+QUICK = Plan(rounds=3, seconds=2, warm_up_seconds=1)
+
+
+def main(arguments: list[str]) -> int:
+    """Run one verb; give the exit code: 0, 1 if a tool is missing, 2 for bad usage, 130 stopped."""
+    if not arguments or (arguments[0].startswith("-") and arguments[0] not in {"-h", "--help"}):
+        arguments = ["run", *arguments]
+    options = parser().parse_args(arguments)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
+    try:
+        return run_verb(options)
+    except KeyboardInterrupt:
+        tell("stopped; all servers are down")
+        return INTERRUPTED
+
+
+def interrupt(_number: int, _frame: FrameType | None) -> None:
+    """Leave by an exception, so that every `with` stops its servers; ignore further signals."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def run_verb(options: argparse.Namespace) -> int:
+    """Do what the command line asks."""
+    if options.verb == "setup":
+        return install.setup(tell)
+    servers = catalogue(options.trivet.absolute(), tuple(shlex.split(options.trivet_options)))
+    if options.verb == "page":
+        write_page(servers)
+        return 0
+    if options.verb == "run" and "wrk" in install.missing_tools():
+        tell(install.hint("wrk"))
+        return 1
+    found = facts(servers, options.trivet)
+    for name, value in found.items():
+        tell(f"{name}: {value}")
+    for each in sections(options, servers):
+        done = dataclasses.replace(each, facts=found)
+        print(done.text(), flush=True)
+        if options.write:
+            done.save(paths.RESULTS)
+    if options.write:
+        write_page(servers)
+    return 0
+
+
+def sections(options: argparse.Namespace, servers: list[Server]) -> Iterator[Section]:
+    """Measure, one section after another."""
+    if options.verb == "run":
+        for workload in WORKLOADS:
+            if workload.name in options.workloads:
+                tell(workload.title)
+                fit = [server for server in servers if workload.interface in server.interfaces]
+                fit = chosen(fit, options.servers)
+                yield report.workload_section(
+                    workload, measure(workload, fit, plan(options), tell), fit
+                )
+        return
+    tell(options.verb)
+    if options.verb == "accidents":
+        yield accidents(chosen(servers, options.servers or list(PLAYERS)), tell)
+        return
+    if options.verb == "start":
+        wsgi = [server for server in servers if "wsgi" in server.interfaces]
+        yield start(chosen(wsgi, options.servers), options.runs, options.trivet, tell)
+        return
+    fit = chosen(servers, options.servers or [TRIVET])
+    if options.verb == "idle":
+        yield idle(fit, options.connections, tell)
+    else:
+        yield upload(fit, options.mebibytes, tell)
+
+
+def chosen(servers: list[Server], names: list[str]) -> list[Server]:
+    """Give the named servers, or all."""
+    return [server for server in servers if not names or server.name in names]
+
+
+def plan(options: argparse.Namespace) -> Plan:
+    """Give the plan that the options ask for."""
+    base = QUICK if options.quick else Plan()
+    return Plan(
+        rounds=options.rounds or base.rounds,
+        seconds=options.seconds or base.seconds,
+        warm_up_seconds=base.warm_up_seconds,
+    )
+
+
+def write_page(servers: list[Server]) -> None:
+    """Write docs/benchmarks.md from all saved results."""
+    paths.PAGE.parent.mkdir(parents=True, exist_ok=True)
+    paths.PAGE.write_text(report.page(paths.RESULTS, servers))
+    tell(f"written: {paths.PAGE} and {paths.RESULTS}")
+
+
+def tell(text: str) -> None:
+    """Say what is going on, beside the tables."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
+    top = argparse.ArgumentParser(
+        prog="python -m bench", description="Measure Trivet beside its peers, interleaved."
+    )
+    verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
+    verbs.add_parser("setup", help="create bench/.venv with the peers")
+    run = verb(verbs, "run", "all workloads, or those named (the default verb)")
+    default = [workload.name for workload in WORKLOADS if workload.is_default]
+    run.add_argument(
+        "--workloads",
+        type=names({workload.name for workload in WORKLOADS}),
+        default=default,
+        help="comma-separated, of: " + ", ".join(workload.name for workload in WORKLOADS),
+    )
+    run.add_argument("--rounds", type=int, help="default 5")
+    run.add_argument("--seconds", type=int, help="of one turn; default 4")
+    run.add_argument("--quick", action="store_true", help="3 rounds of 2 s")
+    count = verb(verbs, "idle", "memory of idle connections (Trivet alone, or --servers)")
+    count.add_argument("--connections", type=int, default=10_000, help="default 10000")
+    size = verb(verbs, "upload", "memory of one large upload (Trivet alone, or --servers)")
+    size.add_argument("--mebibytes", type=int, default=2048, help="default 2048")
+    runs = verb(verbs, "start", "time from exec to the first answer")
+    runs.add_argument("--runs", type=int, default=10, help="default 10")
+    verb(verbs, "accidents", "five accidents, and what clients see of them")
+    verb(verbs, "page", "write docs/benchmarks.md from bench/results again")
+    return top
+
+
+def verb(
+    verbs: argparse._SubParsersAction[argparse.ArgumentParser], name: str, text: str
+) -> argparse.ArgumentParser:
+    """Add a verb with the options that all have."""
+    added = verbs.add_parser(name, help=text)
+    known = {server.name for server in catalogue()}
+    added.add_argument(
+        "--servers", type=names(known), default=[], help="comma-separated; all if not given"
+    )
+    added.add_argument(
+        "--trivet", type=Path, default=paths.TRIVET, help="another trivet executable"
+    )
+    added.add_argument(
+        "--trivet-options", default="", help="more options for `trivet serve`, in one word"
+    )
+    added.add_argument(
+        "--write", action="store_true", help="keep bench/results, write docs/benchmarks.md"
+    )
+    return added
+
+
+class names:  # noqa: N801 - reads as a function in `type=`
+    """An argparse type: comma-separated names, each of which must be known."""
+
+    def __init__(self, known: set[str]) -> None:
+        """Remember the known names."""
+        self.known = known
+
+    def __call__(self, text: str) -> list[str]:
+        """Split and check."""
+        found = [name.strip() for name in text.split(",")]
+        if unknown := sorted(set(found) - self.known):
+            message = f"unknown: {', '.join(unknown)}; known: {', '.join(sorted(self.known))}"
+            raise argparse.ArgumentTypeError(message)
+        return found
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
