@@ -14,7 +14,7 @@ CODES: Final[Mapping[str, str]] = {
     "config.bad_toml": "The configuration file is not valid TOML.",
     "config.bad_value": "An option has a value of another type, form or range than it takes.",
     "config.conflict": "Two options that were set contradict each other.",
-    "config.file_missing": "A file or folder that an option names does not exist or cannot be read.",
+    "config.file_missing": "A file or folder does not exist or cannot be read.",
     "config.kubernetes_link": (
         "A variable was ignored: Kubernetes sets it in every pod for a Service called `trivet`."
     ),
@@ -23,6 +23,9 @@ CODES: Final[Mapping[str, str]] = {
         "where nothing outside the container can reach it."
     ),
     "config.missing_option": "A table lacks an option that it cannot do without.",
+    "config.platform_port": (
+        "`PORT`, which a hosting platform sets, took the place of what the file says."
+    ),
     "config.repeated_flag": "A flag that takes one value was given twice; the last one counts.",
     "config.several": "More than one thing is wrong; each is listed above this line.",
     "config.text_number": "A number was written as text; it was read as the number.",
@@ -30,7 +33,7 @@ CODES: Final[Mapping[str, str]] = {
         "Every client is believed when it says where it comes from (`proxy.trusted` has `*`)."
     ),
     "config.unknown_option": "No option has this name.",
-    "config.unknown_variable": "An environment variable starts with `TRIVET_` but no option has it.",
+    "config.unknown_variable": "A variable starts with `TRIVET_`, but no option has it.",
     # usage: the operator acts; exit code 2
     "usage.bad_argument": "An argument on the command line has the wrong form.",
     "usage.foreign_option": "An option of another server was used that Trivet does not have.",

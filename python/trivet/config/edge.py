@@ -1,0 +1,98 @@
+"""From the settings to what the edge is told: a pure function, and the only place that does it."""
+
+from collections.abc import Sequence
+
+from trivet.config.route import Route
+from trivet.config.settings import Settings
+from trivet.wire import WIRE_VERSION, edge_config
+from trivet.wire.edge_config import AccessFormat, EdgeConfig, Listener, Underscores
+
+
+def to_edge_config(
+    settings: Settings, listeners: Sequence[Listener], *, app: str | None, colour: bool = False
+) -> EdgeConfig:
+    """Make the edge's document.
+
+    Args:
+        settings: As loaded.
+        listeners: The open sockets, in the order in which their descriptors are handed over.
+        app: The app's name for messages; `None` for an edge without an app.
+        colour: Whether the text format of the access log uses colours.
+    """
+    server = settings.server
+    return EdgeConfig(
+        version=WIRE_VERSION,
+        listeners=tuple(listeners),
+        threads=server.edge_threads,
+        limits=_limits(settings),
+        timeouts=_timeouts(settings),
+        buffers=_buffers(settings),
+        trusted_proxies=tuple(map(str, settings.proxy.trusted)),
+        underscores=Underscores(server.underscores),
+        access_log=_access_log(settings, colour=colour),
+        server_field=server.server_field,
+        app=None if app is None else _app(settings, app),
+        routes=tuple(map(_route, settings.route)),
+    )
+
+
+def _limits(settings: Settings) -> edge_config.Limits:
+    limits = settings.limits
+    return edge_config.Limits(
+        request_head_bytes=limits.request_head.bytes,
+        request_fields=limits.request_fields,
+        request_target_bytes=limits.request_target.bytes,
+        request_body_bytes=limits.request_body.bytes,
+        connections=limits.connections,
+        connections_per_address=limits.connections_per_address,
+    )
+
+
+def _timeouts(settings: Settings) -> edge_config.Timeouts:
+    timeouts = settings.timeouts
+    return edge_config.Timeouts(
+        request_head_ms=timeouts.request_head.milliseconds,
+        keep_alive_ms=timeouts.keep_alive.milliseconds,
+        body_grace_ms=timeouts.body_grace.milliseconds,
+        body_minimum_rate=timeouts.body_minimum_rate.bytes,
+        write_stall_ms=timeouts.write_stall.milliseconds,
+        queue_wait_ms=timeouts.queue_wait.milliseconds,
+        linger_ms=timeouts.linger.milliseconds,
+    )
+
+
+def _buffers(settings: Settings) -> edge_config.Buffers:
+    buffers = settings.buffers
+    return edge_config.Buffers(
+        request_memory_bytes=buffers.request_memory.bytes,
+        response_memory_bytes=buffers.response_memory.bytes,
+        response_file_bytes=buffers.response_file.bytes if buffers.folder else 0,
+        folder=str(buffers.folder) if buffers.folder else None,
+    )
+
+
+def _access_log(settings: Settings, *, colour: bool) -> edge_config.AccessLog:
+    log = settings.log
+    path = str(log.access_file) if log.access_file else None
+    return edge_config.AccessLog(
+        format=AccessFormat(log.format) if log.access else AccessFormat.OFF,
+        colour=colour and path is None and log.format == "text",
+        path=path,
+    )
+
+
+def _app(settings: Settings, name: str) -> edge_config.App:
+    return edge_config.App(
+        name=name,
+        mount=settings.server.root_path,
+        queue=settings.limits.queue,
+        window=settings.server.window,
+    )
+
+
+def _route(route: Route) -> edge_config.Route:
+    return edge_config.Route(
+        path=route.path,
+        request_buffering=route.request_buffering,
+        request_body_bytes=None if route.request_body is None else route.request_body.bytes,
+    )

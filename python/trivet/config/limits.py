@@ -1,0 +1,92 @@
+"""`[limits]`: how much a client may send or hold."""
+
+from typing import Annotated
+
+from msgspec import Struct
+
+from trivet.config.option import Option
+from trivet.config.value.size import Size
+
+
+class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How much a client may send or hold."""
+
+    request_head: Annotated[
+        Size,
+        Option(
+            doc="Size of a request's line and fields together (431).",
+            why="Above what browsers send with the largest cookies that servers take: nginx and "
+            "gunicorn allow about as much in sum.",
+            minimum="1k",
+            maximum="1m",
+            spec="RFC 6585 section 5",
+        ),
+    ] = Size("32k")
+
+    request_fields: Annotated[
+        int,
+        Option(
+            doc="Number of fields of a request (431).",
+            why="gunicorn's and Apache's number; browsers send about twenty.",
+            minimum=8,
+            maximum=10_000,
+            spec="RFC 6585 section 5",
+        ),
+    ] = 100
+
+    request_target: Annotated[
+        Size,
+        Option(
+            doc="Size of a request's target: path and query (414).",
+            why="The standard asks for 8000 bytes at least; nginx and Apache allow about 8 KiB.",
+            minimum="256",
+            maximum="1m",
+            spec="RFC 9110 section 4.1",
+        ),
+    ] = Size("8k")
+
+    request_body: Annotated[
+        Size,
+        Option(
+            doc="Size of a request's content (413).",
+            why="Wide enough for the uploads of most apps, small enough that one client cannot "
+            "fill a disk with a single request; larger content lies in a file, never in memory.",
+            spec="RFC 9110 section 15.5.14",
+        ),
+    ] = Size("100m")
+
+    connections: Annotated[
+        int,
+        Option(
+            doc="Client connections in total.",
+            why="An idle one costs a few KiB and a descriptor; 16384 of them stay below 150 MB.",
+            minimum=1,
+            maximum=1_000_000,
+            auto="16384, or three quarters of the file descriptors that are allowed",
+        ),
+    ] = 16_384
+
+    connections_per_address: Annotated[
+        int,
+        Option(
+            doc="Client connections of one address. Loopback, Unix sockets and `proxy.trusted` "
+            "are exempt.",
+            why="One client must not hold all connections. Many people may share an address "
+            "(a company, a mobile network, a load balancer that is not named in "
+            "`proxy.trusted`), so this is a sixteenth of all, far above what a browser opens.",
+            minimum=1,
+            maximum=1_000_000,
+        ),
+    ] = 1024
+
+    queue: Annotated[
+        int,
+        Option(
+            doc="Requests that may wait for a worker; more are answered with 503.",
+            why="A queue longer than what the workers can do within `timeouts.queue_wait` only "
+            "makes everybody late.",
+            minimum=1,
+            maximum=1_000_000,
+            spec="RFC 9110 section 15.6.4",
+        ),
+    ] = 1024

@@ -1,0 +1,314 @@
+"""From flags, environment and file to the settings.
+
+Strategy: each source first says what it was given, as it was written (`Raw`). Then each option
+takes the value of the highest source that has it: flag, `TRIVET_…`, a platform's variable, file,
+default. All that is wrong is collected and told at once; nothing falls back in silence.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from trivet.config import listeners
+from trivet.config.loaded import DEFAULT, Loaded, Origin, Raw
+from trivet.config.option import Definition, definitions, fields_of, rows_type, without_none
+from trivet.config.settings import Settings
+from trivet.config.source import environment, file
+from trivet.config.source.dotenv import read_env_file
+from trivet.config.source.platform import Platform, connection_limit
+from trivet.config.value.kind import BadValueError, read_value
+from trivet.errors import ConfigError, Notice
+
+_PLATFORM = 2
+"""Position of the platforms' variables among the sources."""
+
+
+def load(
+    flags: Mapping[str, object],
+    environ: Mapping[str, str],
+    cwd: Path,
+    platform: Platform | None = None,
+) -> Loaded:
+    """Load the configuration.
+
+    Args:
+        flags: By option path, as text, list of texts or boolean; `None` and empty lists count as
+            not given. `config` names the file to read in place of the one that is found, `app` is
+            the argument of the command.
+        environ: The environment variables.
+        cwd: Absolute folder where the command was started.
+        platform: The machine; looked at if `None`.
+
+    Raises:
+        ConfigError: All that is wrong, each with its place.
+    """
+    return _Loading(environ, cwd, platform or Platform.detect(environ)).run(flags)
+
+
+class _Loading:
+    """One load: the sources, what was found wrong so far, and what to tell."""
+
+    def __init__(self, environ: Mapping[str, str], cwd: Path, platform: Platform) -> None:
+        self.environ = environ
+        self.cwd = cwd
+        self.platform = platform
+        self.known = definitions(Settings)
+        self.problems: list[ConfigError] = []
+        self.notices: list[Notice] = []
+        self.sources: list[Mapping[str, Raw]] = []
+        self.origins: dict[str, Origin] = {}
+        self.values: dict[str, Any] = {}
+
+    def run(self, flags: Mapping[str, object]) -> Loaded:
+        upper = [
+            self._flag_values(flags),
+            environment.own_values(self.known, self.environ, self.cwd),
+            environment.platform_values(self.known, self.environ, self.cwd),
+        ]
+        self.notices += environment.notices(self.known, self.environ)
+        found = self._file(flags.get("config"), upper)
+        self.sources = [*upper, found.values if found else {}]
+        self.problems += found.problems if found else ()
+        for definition in self.known:
+            if "." not in definition.path or definition.section != "route":
+                self._decide(definition)
+        self._decide_listeners()
+        self._check_folders()
+        self._read_env_files()
+        self._check_conflicts()
+        if self.problems:
+            raise ConfigError.together(sorted(self.problems, key=_position))
+        self._warn()
+        settings = _build(Settings, "", self.values)
+        return Loaded(
+            settings=settings,
+            origins=self.origins,
+            notices=tuple(self.notices),
+            file=found.path if found else None,
+            app_folder=self._app_folder(settings),
+        )
+
+    def _flag_values(self, flags: Mapping[str, object]) -> dict[str, Raw]:
+        values = {}
+        for each in self.known:
+            value = flags.get(each.path)
+            if value is None or value == ():
+                continue
+            name = each.option.flag or each.path
+            if value is False and each.option.off:
+                name = each.option.off
+            origin = Origin(f"flag {name}" if each.option.flag else "argument")
+            values[each.path] = Raw(each.path, name, value, origin, self.cwd)
+        return values
+
+    def _file(self, told: object, upper: Sequence[Mapping[str, Raw]]) -> file.ConfigFile | None:
+        told = told or self.environ.get(environment.CONFIG) or None
+        if told is not None:
+            return file.read(self.cwd / Path(str(told)).expanduser(), self.cwd)
+        chdir = next((source["chdir"] for source in upper if "chdir" in source), None)
+        path = file.find(self.cwd / str(chdir.value) if chdir else self.cwd)
+        return file.read(path, self.cwd) if path else None
+
+    def _decide(self, definition: Definition) -> None:
+        """Take an option's value from the highest source; a lower file is checked all the same."""
+        path = definition.path
+        raws = [source[path] for source in self.sources if path in source]
+        automatic = self._automatic(path)
+        self.values[path], self.origins[path] = definition.default, DEFAULT
+        if automatic:
+            self.values[path], reason = automatic
+            self.origins[path] = Origin(DEFAULT.text, reason)
+        for raw in reversed(raws):
+            if definition.option.auto and automatic and raw.value == "auto":
+                self.values[path], reason = automatic
+                self.origins[path] = Origin(raw.origin.text, reason, raw.origin.place)
+            elif raw is raws[0] or raw.origin.place:
+                self.values[path] = self._converted(definition, raw)
+                self.origins[path] = raw.origin
+
+    def _automatic(self, path: str) -> tuple[Any, str] | None:
+        """Give the value and the reason of an option that the machine decides."""
+        if path == "chdir":
+            return self.cwd, "where Trivet was started"
+        decide = _AUTOMATIC.get(path)
+        return decide(self.platform) if decide else None
+
+    def _converted(self, definition: Definition, raw: Raw) -> Any:  # noqa: ANN401 - any option
+        row = rows_type(definition.type)
+        if row is not None and isinstance(raw.value, list):
+            return tuple(self._row(row, definition.path + ".", each) for each in raw.value)
+        try:
+            value = read_value(definition.type, definition.option, raw.value, raw.base)
+        except BadValueError as problem:
+            self._problem(raw, str(problem), problem.hint)
+            return definition.default
+        if (
+            raw.origin.place
+            and without_none(definition.type)[0] is int
+            and isinstance(raw.value, str)
+        ):
+            message = f'{definition.name} "{raw.value}" read as the number {value}'
+            self.notices.append(
+                Notice("note", message, "config.text_number", None, raw.origin.place)
+            )
+        return value
+
+    def _row(self, row: type[msgspec.Struct], prefix: str, raws: Mapping[str, Raw]) -> Any:  # noqa: ANN401 - as above
+        values = {
+            each.path: self._converted(each, raws[each.path]) if each.path in raws else each.default
+            for each in definitions(row, prefix)
+        }
+        return _build(row, prefix, values)
+
+    def _decide_listeners(self) -> None:
+        sources = [
+            listeners.Source(
+                bind=self._of(source, "server.bind"),
+                host=self._of(source, "server.host"),
+                port=self._of(source, "server.port"),
+                raws={path: raw for path, raw in source.items() if path in _LISTENERS},
+                is_platform=position == _PLATFORM,
+            )
+            for position, source in enumerate(self.sources)
+        ]
+        if any(_LISTENERS.intersection(source) for source in self.sources) and self.problems:
+            return  # what is wrong with them is told already
+        try:
+            decision = listeners.decide(sources, self.platform.container)
+        except ConfigError as problem:
+            self.problems.append(problem)
+            return
+        self.values["server.bind"] = decision.bind
+        self.origins["server.bind"] = decision.origin
+        self.notices += decision.notices
+
+    def _of(self, source: Mapping[str, Raw], path: str) -> Any:  # noqa: ANN401 - as above
+        """Convert a value of one source; that it cannot be is told by `_decide`."""
+        definition = next(each for each in self.known if each.path == path)
+        if path not in source:
+            return None
+        raw = source[path]
+        try:
+            return read_value(definition.type, definition.option, raw.value, raw.base)
+        except BadValueError:
+            return None
+
+    def _check_folders(self) -> None:
+        for path in ("chdir", "app_dir", "buffers.folder"):
+            raw = self._highest(path)
+            value = self.values[path]
+            if raw and value and not value.is_dir():
+                code = "config.file_missing"
+                self._problem(raw, f"names no folder: `{raw.value}`", None, code=code)
+
+    def _read_env_files(self) -> None:
+        variables: dict[str, str] = {}
+        for path in self.values["env_file"]:
+            try:
+                variables |= read_env_file(path, file.shown(path, self.cwd))
+            except ConfigError as problem:
+                self.problems.append(problem)
+        self.values["env"] = variables | self.values["env"]
+
+    def _check_conflicts(self) -> None:
+        for source in self.sources:
+            access, access_file = source.get("log.access"), source.get("log.access_file")
+            if access and access_file and self.values["log.access"] is False:
+                self._fight(access, access_file)
+        head, target = self._highest("limits.request_head"), self._highest("limits.request_target")
+        if head and target and self.values[target.path] > self.values[head.path]:
+            self._fight(target, head, "a request's target is a part of its head")
+
+    def _fight(self, one: Raw, other: Raw, hint: str | None = None) -> None:
+        self._problem(one, f"contradicts `{other.name}`", hint, code="config.conflict")
+
+    def _warn(self) -> None:
+        if "*" in self.values["proxy.trusted"]:
+            raw = self._highest("proxy.trusted")
+            self.notices.append(
+                Notice(
+                    "warning",
+                    f"`{raw.name if raw else 'proxy.trusted'}` believes every client about its "
+                    "address and scheme",
+                    "config.trusts_everyone",
+                    "fine if only a proxy can reach Trivet; else name the proxy's address",
+                    raw.origin.place if raw else None,
+                )
+            )
+
+    def _app_folder(self, settings: Settings) -> Path:
+        """Tell where the app is: a file that names one, but no `chdir`, means its own folder."""
+        if settings.app_dir:
+            return settings.app_dir
+        app = self._highest("app")
+        if app and app.origin.place and not self._highest("chdir"):
+            return app.base
+        return settings.chdir
+
+    def _highest(self, path: str) -> Raw | None:
+        return next((source[path] for source in self.sources if path in source), None)
+
+    def _problem(
+        self, raw: Raw, message: str, hint: str | None, *, code: str = "config.bad_value"
+    ) -> None:
+        text = f"`{raw.name}` {message}"
+        self.problems.append(ConfigError(text, code=code, hint=hint, place=raw.origin.place))
+
+
+_LISTENERS: Final = frozenset({"server.bind", "server.host", "server.port"})
+
+
+def _position(problem: ConfigError) -> tuple[bool, str, int]:
+    """Order problems: flags and variables first, then as they stand in the file."""
+    place = problem.place
+    return (place is not None, place.file if place else "", place.line if place else 0)
+
+
+def _workers(machine: Platform) -> tuple[int, str]:
+    return machine.cpus, machine.cpus_because
+
+
+def _edge_threads(machine: Platform) -> tuple[int, str]:
+    return max(1, min(4, machine.cpus // 4)), machine.cpus_because
+
+
+def _connections(machine: Platform) -> tuple[int, str]:
+    wanted = Settings().limits.connections
+    reason = f"{machine.descriptors} file descriptors allowed"
+    return connection_limit(machine.descriptors, wanted), reason
+
+
+def _log_format(machine: Platform) -> tuple[str, str]:
+    if machine.is_terminal:
+        return "text", "standard output is a terminal"
+    return "json", "standard output is no terminal"
+
+
+def _spool_folder(machine: Platform) -> tuple[Path | None, str]:
+    if machine.spool_folder:
+        return machine.spool_folder, "the first that can be written to"
+    return None, "no folder can be written to"
+
+
+_AUTOMATIC: Final[Mapping[str, Callable[[Platform], tuple[Any, str]]]] = {
+    "server.workers": _workers,
+    "server.edge_threads": _edge_threads,
+    "limits.connections": _connections,
+    "log.format": _log_format,
+    "buffers.folder": _spool_folder,
+}
+"""How the machine decides what is left to it: the value, and the reason for people."""
+
+
+def _build(section: type[msgspec.Struct], prefix: str, values: Mapping[str, Any]) -> Any:  # noqa: ANN401 - as above
+    """Make a section, and those in it, from values by option path."""
+    return section(
+        **{
+            name: values[prefix + name]
+            if record is not None
+            else _build(type_, prefix + name + ".", values)
+            for name, type_, _, record in fields_of(section)
+        }
+    )

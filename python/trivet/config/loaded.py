@@ -1,0 +1,66 @@
+"""What loading gives: the settings, where each came from, and what the operator should know."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from trivet.config.settings import Settings
+from trivet.errors import Notice, Place
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """Where a value came from.
+
+    Attributes:
+        text: `flag --bind`, `TRIVET_BIND`, `PORT`, `trivet.toml:4`,
+            `[tool.trivet] in pyproject.toml:12` or `default`.
+        reason: Why it is so, where the machine or the platform decided; else empty.
+        place: Line of the file, for messages.
+    """
+
+    text: str
+    reason: str = ""
+    place: Place | None = None
+
+    def __str__(self) -> str:
+        return f"{self.text} ({self.reason})" if self.reason else self.text
+
+
+DEFAULT = Origin("default")
+
+
+class Raw(msgspec.Struct, frozen=True):
+    """A value as it was written.
+
+    Attributes:
+        path: Of the option.
+        name: How the writer called it: `--bind`, `TRIVET_BIND`, `server.bind`.
+        value: Text, a list of texts, or what TOML gave.
+        base: Folder that relative paths in it start from.
+    """
+
+    path: str
+    name: str
+    value: object
+    origin: Origin
+    base: Path
+
+
+class Loaded(msgspec.Struct, frozen=True, kw_only=True):
+    """The configuration of one start or reload.
+
+    Attributes:
+        settings: All options, paths absolute, every `auto` decided.
+        origins: By option path, one for each option; the rows of `route` share one.
+        notices: Notes and warnings to print before anything starts.
+        file: The file that was read, if any.
+        app_folder: Absolute folder that `settings.app` is meant relative to, and where an app is
+            looked for.
+    """
+
+    settings: Settings
+    origins: Mapping[str, Origin]
+    notices: tuple[Notice, ...]
+    file: Path | None
+    app_folder: Path

@@ -1,0 +1,55 @@
+"""`[reload]`: new workers when the source changes, for development."""
+
+from pathlib import Path
+from typing import Annotated
+
+from msgspec import Struct
+
+from trivet.config.option import Option
+
+
+class Reload(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """New workers when the source changes, for development."""
+
+    enabled: Annotated[
+        bool,
+        Option(
+            doc="Whether new workers take over when a watched file changes.",
+            why="For development: a half-copied deployment must not be loaded.",
+            flag="--reload",
+            applies="restart",
+        ),
+    ] = False
+
+    directories: Annotated[
+        tuple[Path, ...],
+        Option(
+            doc="Folders that are watched, with all below them; none watches `chdir`.",
+            why="The app's own folder is where its source lies.",
+            flag="--reload-dir",
+            metavar="FOLDER",
+            applies="restart",
+        ),
+    ] = ()
+
+    include: Annotated[
+        tuple[str, ...],
+        Option(
+            doc="Patterns of file names whose change counts.",
+            why="What a worker reads once, at its start.",
+            flag="--reload-include",
+            metavar="PATTERN",
+            applies="restart",
+        ),
+    ] = ("*.py", "*.html", "*.jinja", "*.toml", ".env")
+
+    exclude: Annotated[
+        tuple[str, ...],
+        Option(
+            doc="Patterns of file and folder names whose change never counts.",
+            why="Caches and tools write there all the time.",
+            flag="--reload-exclude",
+            metavar="PATTERN",
+            applies="restart",
+        ),
+    ] = (".git", ".venv", "__pycache__", "node_modules")

@@ -1,0 +1,40 @@
+"""`[[route]]`: policies by path; the first match counts."""
+
+from typing import Annotated
+
+from msgspec import Struct
+
+from trivet.config.option import Option
+from trivet.config.value.size import Size
+
+
+class Route(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A policy for the requests of some paths."""
+
+    path: Annotated[
+        str,
+        Option(
+            doc="Exact path, or a prefix that ends with `*`.",
+            why="What the policy is for.",
+            pattern=r"/[^*?#\s]*\*?",
+            form="a path such as `/upload`, or a prefix such as `/upload/*`",
+        ),
+    ]
+
+    request_buffering: Annotated[
+        bool | None,
+        Option(
+            doc="Whether the whole content is there before the app gets the request.",
+            why="Buffering keeps slow clients away from workers; an app that handles an upload "
+            "as it comes wants it off.",
+        ),
+    ] = None
+
+    request_body: Annotated[
+        Size | None,
+        Option(
+            doc="Size of a request's content (413), in place of `limits.request_body`.",
+            why="One path takes uploads, the others need not.",
+            spec="RFC 9110 section 15.5.14",
+        ),
+    ] = None

@@ -1,0 +1,190 @@
+"""`[server]`: where to listen, and how many processes and threads answer."""
+
+from typing import Annotated, Literal
+
+from msgspec import Struct
+
+from trivet.config.option import Option
+from trivet.config.value.bind import Bind
+from trivet.config.value.duration import Duration
+
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORT = 8000
+
+
+class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where to listen, and how many processes and threads answer."""
+
+    bind: Annotated[
+        tuple[Bind, ...],
+        Option(
+            doc="Where to listen: `host:port`, `[::1]:port`, `:port` (all interfaces), `port`, "
+            "`unix:PATH` or `fd://N`; several make several listeners.",
+            why="An app that is still being written should not be open to the network: "
+            "127.0.0.1. In a container the network is what the container is for: 0.0.0.0.",
+            flag="--bind",
+            short="-b",
+            metavar="ADDRESS",
+            auto="`127.0.0.1:8000`; in a container `0.0.0.0:8000`",
+            applies="restart",
+        ),
+    ] = (Bind("tcp", DEFAULT_HOST, DEFAULT_PORT),)
+
+    host: Annotated[
+        str | None,
+        Option(
+            doc="Host of the only listener; short for `bind`, which it cannot stand beside.",
+            why="uvicorn, granian and `flask run` have it.",
+            flag="--host",
+            metavar="HOST",
+            applies="restart",
+        ),
+    ] = None
+
+    port: Annotated[
+        int | None,
+        Option(
+            doc="Port of the only listener, 0 for any free one; short for `bind`, "
+            "which it cannot stand beside.",
+            why="uvicorn, granian and `flask run` have it, and platforms tell it as `PORT`: "
+            "that beats the file and listens on all interfaces, since the platform knows "
+            "where its traffic comes in and the file cannot.",
+            flag="--port",
+            short="-p",
+            env="PORT",
+            metavar="PORT",
+            minimum=0,
+            maximum=65_535,
+            applies="restart",
+        ),
+    ] = None
+
+    workers: Annotated[
+        int,
+        Option(
+            doc="Worker processes that run the app.",
+            why="One Python process uses one CPU; more processes than CPUs only cost memory.",
+            flag="--workers",
+            short="-w",
+            aliases=("--processes",),
+            env="WEB_CONCURRENCY",
+            metavar="N|auto",
+            minimum=1,
+            maximum=1024,
+            auto="one per CPU that this process may use (affinity and cgroup quota)",
+        ),
+    ] = 1
+
+    threads: Annotated[
+        int,
+        Option(
+            doc="Requests that one worker may run at once (WSGI).",
+            why="A ceiling, not a target: a thread is added only when a request has held its "
+            "thread for about a millisecond, so an app that computes stays on one. Eight let a "
+            "request that waits for a database wait beside seven others.",
+            flag="--threads",
+            aliases=("--blocking-threads",),
+            metavar="N",
+            minimum=1,
+            maximum=1024,
+        ),
+    ] = 8
+
+    window: Annotated[
+        int,
+        Option(
+            doc="Requests that one worker may hold ahead of its running ones; 0 measures.",
+            why="Measuring keeps the wait behind a running request near a millisecond; a fixed "
+            "number is for experiments.",
+            minimum=0,
+            maximum=1024,
+        ),
+    ] = 0
+
+    edge_threads: Annotated[
+        int,
+        Option(
+            doc="Threads of the edge.",
+            why="The edge is a small part of the work: on few CPUs a second thread would take "
+            "more from the workers than it gives.",
+            metavar="N|auto",
+            minimum=1,
+            maximum=64,
+            auto="1 up to 4 CPUs, then a quarter of them, at most 4",
+            applies="restart",
+        ),
+    ] = 1
+
+    graceful_timeout: Annotated[
+        Duration,
+        Option(
+            doc="How long requests in flight may run on when Trivet stops or reloads.",
+            why="gunicorn's default, and what Kubernetes allows before it kills.",
+            flag="--graceful-timeout",
+            aliases=("--timeout-graceful-shutdown", "--workers-kill-timeout"),
+            metavar="DURATION",
+            maximum="1d",
+        ),
+    ] = Duration("30s")
+
+    load_timeout: Annotated[
+        Duration,
+        Option(
+            doc="How long a worker may take to load the app.",
+            why="An import that waits for a server that is not there would wait for ever; apps "
+            "that load a model need a minute and more.",
+            metavar="DURATION",
+            minimum="1s",
+            maximum="1d",
+        ),
+    ] = Duration("2m")
+
+    root_path: Annotated[
+        str,
+        Option(
+            doc="Path prefix below which clients find the app (`SCRIPT_NAME`, `root_path`).",
+            why="A proxy in front may give the app a part of its paths; links must carry it.",
+            flag="--root-path",
+            aliases=("--url-path-prefix",),
+            metavar="PREFIX",
+            pattern=r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@-]+)*",
+            form="a path such as `/shop`, without a slash at its end",
+        ),
+    ] = ""
+
+    server_field: Annotated[
+        str | None,
+        Option(
+            doc="Value of the `Server` field in answers; `off` for none.",
+            why="The name without a version helps people and tells an attacker nothing new.",
+            metavar="TEXT|off",
+            none="off",
+            pattern=r"[!-~](?:[ -~]*[!-~])?",
+            form="visible ASCII text",
+            spec="RFC 9110 section 10.2.4",
+        ),
+    ] = "Trivet"
+
+    underscores: Annotated[
+        Literal["drop", "refuse", "allow"],
+        Option(
+            doc="What becomes of request fields with an underscore in their name: "
+            "left out, refused with 400, or passed on.",
+            why="`X_Real_IP` and `X-Real-IP` are one name to WSGI, so a client could forge what "
+            "a proxy sets; nginx and gunicorn drop them too.",
+        ),
+    ] = "drop"
+
+    backlog: Annotated[
+        int,
+        Option(
+            doc="Connections that the kernel keeps until the edge accepts them.",
+            why="The edge accepts at once; this bridges a restart. Linux cuts it to "
+            "`net.core.somaxconn`, 4096 by default since 5.4.",
+            flag="--backlog",
+            metavar="N",
+            minimum=1,
+            maximum=65_535,
+            applies="restart",
+        ),
+    ] = 4096

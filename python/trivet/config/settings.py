@@ -1,0 +1,117 @@
+"""The tree of settings: what the configuration file holds, in its order."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Struct
+
+from trivet.config.buffers import Buffers
+from trivet.config.limits import Limits
+from trivet.config.log import Log
+from trivet.config.option import Option
+from trivet.config.proxy import Proxy
+from trivet.config.reload import Reload
+from trivet.config.route import Route
+from trivet.config.server import Server
+from trivet.config.timeouts import Timeouts
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All options with their values, parsed and checked.
+
+    `trivet.config.load` makes it, with every path absolute and every `auto` decided. Made without
+    arguments it holds what a small machine without a container would get.
+    """
+
+    app: Annotated[
+        str | None,
+        Option(
+            doc="The app: `module:attribute`, `module:factory()`, a module, a file or a folder.",
+            why="Left out, it is looked for, and what was chosen is said with the reason.",
+            metavar="APP",
+            applies="reload",
+        ),
+    ] = None
+
+    interface: Annotated[
+        Literal["auto", "wsgi", "asgi"],
+        Option(
+            doc="How the app is called.",
+            why="The callable tells; a wrapper may hide it.",
+            flag="--interface",
+            metavar="auto|wsgi|asgi",
+        ),
+    ] = "auto"
+
+    factory: Annotated[
+        bool,
+        Option(
+            doc="Whether the app's name is a function that makes it, called without arguments.",
+            why="uvicorn and granian have it; `module:factory()` says the same.",
+            flag="--factory",
+        ),
+    ] = False
+
+    chdir: Annotated[
+        Path,
+        Option(
+            doc="Folder that the workers run in, and where the configuration file and the app "
+            "are looked for.",
+            why="The folder where Trivet was started, as with every peer.",
+            flag="--chdir",
+            aliases=("--working-dir",),
+            metavar="FOLDER",
+            auto="where Trivet was started",
+            applies="restart",
+        ),
+    ] = Path()
+
+    app_dir: Annotated[
+        Path | None,
+        Option(
+            doc="Folder that the app's module is imported from, first on `sys.path`.",
+            why="Left out, it is the folder where the app was found.",
+            flag="--app-dir",
+            aliases=("--pythonpath",),
+            metavar="FOLDER",
+        ),
+    ] = None
+
+    env: Annotated[
+        dict[str, str],
+        Option(
+            doc="Environment variables of the workers.",
+            why="gunicorn and uWSGI have it; a platform sets them outside.",
+            flag="--env",
+            short="-e",
+            metavar="NAME=VALUE",
+        ),
+    ] = msgspec.field(default_factory=dict)
+
+    env_file: Annotated[
+        tuple[Path, ...],
+        Option(
+            doc="Files with environment variables of the workers, `NAME=value` on each line; "
+            "`env` beats them, a later file beats an earlier one.",
+            why="uvicorn, granian and Compose have it. No such file is read unasked.",
+            flag="--env-file",
+            metavar="FILE",
+        ),
+    ] = ()
+
+    server: Server = Server()
+    limits: Limits = Limits()
+    timeouts: Timeouts = Timeouts()
+    buffers: Buffers = Buffers()
+    proxy: Proxy = Proxy()
+    log: Log = Log()
+    reload: Reload = Reload()
+
+    route: Annotated[
+        tuple[Route, ...],
+        Option(
+            doc="Policies by path, as tables `[[route]]`; the first match counts.",
+            why="Most paths need none.",
+        ),
+    ] = ()

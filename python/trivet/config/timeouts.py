@@ -1,0 +1,92 @@
+"""`[timeouts]`: how long the edge waits before it gives up on a client or a queue."""
+
+from typing import Annotated
+
+from msgspec import Struct
+
+from trivet.config.option import Option
+from trivet.config.value.duration import Duration
+from trivet.config.value.size import Size
+
+
+class Timeouts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How long the edge waits before it gives up on a client or a queue."""
+
+    request_head: Annotated[
+        Duration,
+        Option(
+            doc="Longest wait for a complete request head, from its first byte (408).",
+            why="A slow head would hold a connection for nothing; on the worst mobile networks "
+            "a head still comes within a few seconds.",
+            minimum="100ms",
+            maximum="1h",
+            spec="RFC 9110 section 15.5.9",
+        ),
+    ] = Duration("10s")
+
+    keep_alive: Annotated[
+        Duration,
+        Option(
+            doc="How long an idle connection stays open for its next request.",
+            why="It must outlast the load balancer in front, or its next request meets a closed "
+            "connection and fails: AWS idles 60 s, Heroku's router 90 s.",
+            flag="--keep-alive",
+            aliases=("--timeout-keep-alive",),
+            metavar="DURATION",
+            minimum="100ms",
+            maximum="1d",
+            spec="RFC 9112 section 9.5",
+        ),
+    ] = Duration("95s")
+
+    body_grace: Annotated[
+        Duration,
+        Option(
+            doc="How long a request's content may come slower than `body_minimum_rate`.",
+            why="A pause while a phone changes its network is no attack; Kestrel's default.",
+            maximum="1h",
+        ),
+    ] = Duration("5s")
+
+    body_minimum_rate: Annotated[
+        Size,
+        Option(
+            doc="Bytes per second that a request's content must reach on average; 0 for none.",
+            why="Kestrel's default: below the slowest modem, far above one byte at a time.",
+            unit="per second",
+            maximum="1g",
+        ),
+    ] = Size("240")
+
+    write_stall: Annotated[
+        Duration,
+        Option(
+            doc="Longest time in which a client takes nothing of its answer.",
+            why="nginx's `send_timeout`: a client that reads nothing for a minute is gone.",
+            minimum="100ms",
+            maximum="1d",
+        ),
+    ] = Duration("60s")
+
+    queue_wait: Annotated[
+        Duration,
+        Option(
+            doc="Longest wait of a request for a worker (503 with `Retry-After`).",
+            why="After ten seconds most people have reloaded the page: answering the old "
+            "request would only delay their new one.",
+            minimum="10ms",
+            maximum="1h",
+            spec="RFC 9110 section 15.6.4",
+        ),
+    ] = Duration("10s")
+
+    linger: Annotated[
+        Duration,
+        Option(
+            doc="How long a connection that the edge closes is still read.",
+            why="Closing with unread bytes resets the connection, and the client never sees why "
+            "it was refused; Apache lingers two seconds too.",
+            maximum="1m",
+            spec="RFC 9112 section 9.6",
+        ),
+    ] = Duration("2s")

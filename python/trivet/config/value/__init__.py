@@ -1,0 +1,1 @@
+"""The types of options, and how their written forms are read."""
