@@ -12,9 +12,10 @@ _VMSTAT = Path("/proc/vmstat")
 class Death:
     """The end of a process.
 
-    `reason` is short, for the edge's incidents (`SIGKILL`, `exit 3`); `peak_bytes` is the most
-    memory it ever had; `out_of_memory` whether the kernel has killed somebody for want of memory
-    since the supervisor last looked.
+    `reason` is short, for the edge's incidents (`SIGKILL`, `exit 3`); `pid` is 0, and `reason` the
+    system's words, where it could not even be started. `peak_bytes` is the most memory it ever
+    had; `out_of_memory` whether the kernel has killed somebody for want of memory since the
+    supervisor last looked.
     """
 
     pid: int
@@ -23,7 +24,12 @@ class Death:
     out_of_memory: bool = False
 
     def describe(self) -> str:
-        """Return what follows "worker 2 (pid 4123)" in a sentence."""
+        """Return what follows "worker 2" in a sentence."""
+        if not self.pid:
+            return f"could not be started: {self.reason}"
+        return f"(pid {self.pid}) {self._end()}"
+
+    def _end(self) -> str:
         if self.reason.startswith("exit "):
             return f"exited with code {self.reason.removeprefix('exit ')}"
         text = f"was killed by {self.reason}"

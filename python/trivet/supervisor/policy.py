@@ -16,6 +16,7 @@ from collections.abc import Callable
 from trivet.supervisor import actions as do
 from trivet.supervisor import events as on
 from trivet.supervisor.backoff import Backoff
+from trivet.supervisor.deaths import Death
 from trivet.supervisor.roster import Rollout, Roster, Seat, Worker, WorkerState
 from trivet.wire import control
 from trivet.wire.worker_control import LoadFailure
@@ -40,9 +41,15 @@ class Policy:
     """
 
     def __init__(
-        self, *, workers: int, graceful_s: float, time_of_day: Callable[[float], str]
+        self,
+        *,
+        workers: int,
+        graceful_s: float,
+        load_s: float,
+        time_of_day: Callable[[float], str],
     ) -> None:
         self._graceful_s = graceful_s
+        self._load_s = load_s
         self._time_of_day = time_of_day
         self._roster = Roster(workers)
         self._edge_state = "none"  # none, starting, ready
@@ -120,7 +127,7 @@ class Policy:
         self._edge_state, self._edge_deadline = "none", None
         if self._is_stopping:
             return self._stop_all_workers(now)
-        death = f"the edge (pid {event.death.pid}) {event.death.describe()}"
+        death = f"the edge {event.death.describe()}"
         if not self._has_served and not was_ready:
             said = do.Say(f"{death} before it was ready", "error")
             return [said, *self._give_up(1, now)]
@@ -150,7 +157,7 @@ class Policy:
         worker = self._roster.workers.get(event.worker)
         if worker is None or worker.state is not WorkerState.LOADING:
             return []
-        worker.state, worker.loaded = WorkerState.LOADED, event.loaded
+        worker.state, worker.loaded, worker.deadline = WorkerState.LOADED, event.loaded, None
         self._shown = None
         if worker.seat.worker is worker:
             return self._offer(worker, now)
@@ -173,19 +180,22 @@ class Policy:
             actions.append(do.TellEdge(died))
         if self._is_stopping:
             return [*actions, *self._exit_if_empty()]
-        if worker.state is WorkerState.STOPPING:
-            return actions
-        who = f"worker {worker.number} (pid {event.death.pid}) {event.death.describe()}"
+        if worker.state is not WorkerState.STOPPING:
+            actions += self._mourn(worker, event.death, now)
+        return actions
+
+    def _mourn(self, worker: Worker, death: Death, now: float) -> Actions:
+        """Say that a worker died unasked, and see to its replacement."""
+        who = f"worker {worker.number} {death.describe()}"
         if worker.state is WorkerState.LOADING:
-            actions.append(do.Say(f"{who} while it loaded the app", "error"))
-            return [*actions, *self._failed_to_load(worker, now)]
+            text = f"{who} while it loaded the app"
+            return [do.Say(text, "error"), *self._failed_to_load(worker, now)]
         if self._rollout and worker in self._rollout.members:
-            actions.append(do.Say(who, "error"))
-            return [*actions, *self._end_rollout(now)]
+            return [do.Say(who, "error"), *self._end_rollout(now)]
         if worker.seat.worker is not worker:
-            return [*actions, do.Say(who, "warning")]
+            return [do.Say(who, "warning")]
         delay = self._retry(worker, now)
-        return [*actions, do.Say(f"{who}; another starts in {delay:.1f} s", "error")]
+        return [do.Say(f"{who}; another starts in {delay:.1f} s", "error")]
 
     def _on_worker_lost(self, event: on.WorkerLost, now: float) -> Actions:
         worker = self._roster.workers.get(event.worker)
@@ -206,9 +216,14 @@ class Policy:
         return self._stop_worker(worker, now + self._graceful_s)
 
     def _start_worker(self, seat: Seat, now: float) -> do.Action:
-        worker = self._roster.new_worker(seat, now)
+        worker = self._new_worker(seat, now)
         seat.worker, seat.retry_at = worker, None
         return do.StartWorker(worker.number)
+
+    def _new_worker(self, seat: Seat, now: float) -> Worker:
+        worker = self._roster.new_worker(seat, now)
+        worker.deadline = now + self._load_s
+        return worker
 
     def _offer(self, worker: Worker | None, now: float) -> Actions:
         """Let a worker serve, if it has loaded the app and there is an edge."""
@@ -259,7 +274,11 @@ class Policy:
             text = f"worker {worker.number} still has requests after {self._graceful_s:g} s"
             return [do.Say(f"{text}: cut off", "warning"), *self._stop_worker(worker, now + STOP_S)]
         worker.deadline = None
-        return [do.KillWorker(worker.number)]
+        kill = do.KillWorker(worker.number)
+        if worker.state is not WorkerState.LOADING:
+            return [kill]
+        text = f"worker {worker.number} has not loaded the app after {self._load_s:g} s: killed"
+        return [do.Say(text, "error"), kill, *self._failed_to_load(worker, now)]
 
     def _show(self, failure: LoadFailure) -> Actions:
         """Show a failure, unless it is the one that was shown last: workers fail alike."""
@@ -297,7 +316,7 @@ class Policy:
         self._rollout = Rollout(event.because, now)
         actions: Actions = [do.Notify("reloading")]
         for seat in self._roster.seats:
-            worker = self._roster.new_worker(seat, now)
+            worker = self._new_worker(seat, now)
             self._rollout.members.append(worker)
             actions.append(do.StartWorker(worker.number))
         return actions

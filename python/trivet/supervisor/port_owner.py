@@ -41,7 +41,9 @@ def find_port_owner(port: int, proc: Path = Path("/proc")) -> Owner | None:
 def find_path_owner(path: str, proc: Path = Path("/proc")) -> Owner | None:
     """Find the process that listens on a Unix socket."""
     names = (path, str(Path(path).absolute()))
-    inodes = {fields[6] for fields in _rows(proc / "net" / "unix") if fields[7:] and fields[7] in names}
+    inodes = {
+        fields[6] for fields in _rows(proc / "net" / "unix") if fields[7:] and fields[7] in names
+    }
     return _find_holder(inodes, proc)
 
 

@@ -23,9 +23,7 @@ class SignalSocket:
         self._reader, self._writer = socket.socketpair()
         self._reader.setblocking(False)
         self._writer.setblocking(False)
-        self._wakeup_before = signal.set_wakeup_fd(
-            self._writer.fileno(), warn_on_full_buffer=False
-        )
+        self._wakeup_before = signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
         self._handlers_before = {
             number: signal.signal(number, _ignore_in_python) for number in _WATCHED
         }

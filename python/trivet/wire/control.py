@@ -22,7 +22,7 @@ class _Message(
     """What all control messages have in common: nothing is left out, nothing added."""
 
 
-class Configure(_Message, tag="configure"):
+class Configure(_Message, frozen=True, tag="configure"):
     """First message. Descriptors: the listeners, in the document's order."""
 
     version: U32
@@ -30,7 +30,7 @@ class Configure(_Message, tag="configure"):
     config: EdgeConfig
 
 
-class AddWorker(_Message, tag="add_worker"):
+class AddWorker(_Message, frozen=True, tag="add_worker"):
     """A worker has loaded the app. Descriptors: its link, its claim page, its doorbell."""
 
     fds: U32
@@ -39,53 +39,53 @@ class AddWorker(_Message, tag="add_worker"):
     threads: U32
 
 
-class DrainWorker(_Message, tag="drain_worker"):
+class DrainWorker(_Message, frozen=True, tag="drain_worker"):
     """Hand the worker no further request, and say when it has none left."""
 
     worker: U32
 
 
-class WorkerDied(_Message, tag="worker_died"):
+class WorkerDied(_Message, frozen=True, tag="worker_died"):
     """Tell the clients of this worker's requests that it died: `SIGKILL`, `exit 3`, …."""
 
     worker: U32
     reason: str
 
 
-class Drain(_Message, tag="drain"):
+class Drain(_Message, frozen=True, tag="drain"):
     """Accept nothing new, finish what is in flight, then exit; cut off after the deadline."""
 
     deadline_ms: U32
 
 
-class Stop(_Message, tag="stop"):
+class Stop(_Message, frozen=True, tag="stop"):
     """Exit now."""
 
 
-class ReopenLogs(_Message, tag="reopen_logs"):
+class ReopenLogs(_Message, frozen=True, tag="reopen_logs"):
     """Open the log files anew."""
 
 
-class StatusAsked(_Message, tag="status"):
+class StatusAsked(_Message, frozen=True, tag="status"):
     """Answer with `Status` of the same `id` (`ToEdge::Status` in Rust)."""
 
     id: U64
 
 
-class Ready(_Message, tag="ready"):
+class Ready(_Message, frozen=True, tag="ready"):
     """Connections are accepted."""
 
     version: U32
     pid: U32
 
 
-class Refused(_Message, tag="refused"):
+class Refused(_Message, frozen=True, tag="refused"):
     """The configuration cannot be used; the edge exits."""
 
     reason: str
 
 
-class WorkerLost(_Message, tag="worker_lost"):
+class WorkerLost(_Message, frozen=True, tag="worker_lost"):
     """A worker's connection ended or broke its contract.
 
     `started` counts the requests that Python had begun on it, `retried` those that were sent to
@@ -98,20 +98,20 @@ class WorkerLost(_Message, tag="worker_lost"):
     retried: U32
 
 
-class WorkerDrained(_Message, tag="worker_drained"):
+class WorkerDrained(_Message, frozen=True, tag="worker_drained"):
     """A draining worker has no request left; its connection is closed."""
 
     worker: U32
 
 
-class Log(_Message, tag="log"):
+class Log(_Message, frozen=True, tag="log"):
     """A line for the operator's log; `level` is `info`, `warning` or `error`."""
 
     level: str
     text: str
 
 
-class Status(_Message, tag="status"):
+class Status(_Message, frozen=True, tag="status"):
     """Answer to `StatusAsked`: what the edge has open, and has answered since its start."""
 
     id: U64
@@ -122,14 +122,7 @@ class Status(_Message, tag="status"):
 
 
 ToEdge: TypeAlias = (
-    Configure
-    | AddWorker
-    | DrainWorker
-    | WorkerDied
-    | Drain
-    | Stop
-    | ReopenLogs
-    | StatusAsked
+    Configure | AddWorker | DrainWorker | WorkerDied | Drain | Stop | ReopenLogs | StatusAsked
 )
 FromEdge: TypeAlias = Ready | Refused | WorkerLost | WorkerDrained | Log | Status
 

@@ -9,12 +9,14 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from trivet.errors import AppLoadError, Place
+
 
 class _Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A part of a message."""
 
 
-class AppTarget(_Record):
+class AppTarget(_Record, frozen=True):
     """Which app to load, and from where.
 
     `name` is the target as the operator knows it (`shop:create_app()`), `module` the dotted name
@@ -30,38 +32,45 @@ class AppTarget(_Record):
     interface: Literal["auto", "wsgi", "asgi"]
 
 
-class SourceLine(_Record):
-    """A place in the app's source, to be shown with its text.
+class LoadFailure(_Record, frozen=True):
+    """Why the app was not loaded: an `AppLoadError` on its way from the worker to the operator.
 
-    `text` is `""` where the source cannot be read; `column` counts from 1, 0 where unknown;
-    `width` is what the caret underlines.
-    """
-
-    file: str
-    line: int
-    column: int
-    width: int
-    text: str
-
-
-class LoadFailure(_Record):
-    """Why the app was not loaded, for people: the parts of an `errors.AppLoadError`.
-
-    `detail` has further lines (the app's own traceback, what was found), or is `""`.
+    `place` is file, line, column, width and text of an `errors.Place`; absent parts are empty.
     """
 
     code: str
     message: str
-    hint: str | None
-    source: SourceLine | None
+    hint: str
+    place: tuple[str, int, int, int, str] | None
     detail: str
 
+    @classmethod
+    def from_error(cls, error: AppLoadError) -> "LoadFailure":
+        """Take the error apart."""
+        return cls(
+            code=error.code,
+            message=error.message,
+            hint=error.hint or "",
+            place=error.place,
+            detail=error.detail or "",
+        )
 
-class _Message(_Record, tag_field="type"):
+    def to_error(self) -> AppLoadError:
+        """Put the error together again."""
+        return AppLoadError(
+            self.message,
+            code=self.code,
+            hint=self.hint or None,
+            place=Place(*self.place) if self.place else None,
+            detail=self.detail or None,
+        )
+
+
+class _Message(_Record, frozen=True, tag_field="type"):
     """What the messages have in common."""
 
 
-class Start(_Message, tag="start"):
+class Start(_Message, frozen=True, tag="start"):
     """First message to a worker. The descriptors are inherited under these numbers.
 
     `mount` is the path prefix of the app, without a slash at its end. A worker that only checks
@@ -78,11 +87,11 @@ class Start(_Message, tag="start"):
     doorbell_fd: int
 
 
-class StopWorker(_Message, tag="stop"):
+class StopWorker(_Message, frozen=True, tag="stop"):
     """Finish the running requests, then exit."""
 
 
-class Loaded(_Message, tag="loaded"):
+class Loaded(_Message, frozen=True, tag="loaded"):
     """The app is there.
 
     `framework` is its name with version (`Flask 3.1.3`), or `""`; `seconds` what loading took.
@@ -93,7 +102,7 @@ class Loaded(_Message, tag="loaded"):
     seconds: float
 
 
-class LoadFailed(_Message, tag="load_failed"):
+class LoadFailed(_Message, frozen=True, tag="load_failed"):
     """The app could not be loaded; the worker exits with 3."""
 
     failure: LoadFailure

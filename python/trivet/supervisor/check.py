@@ -1,0 +1,76 @@
+"""`trivet check`: load the app once, in a worker that serves nothing."""
+
+import contextlib
+import select
+import time
+from dataclasses import dataclass
+
+from trivet.config import Loaded
+from trivet.config.discovery import Discovered
+from trivet.errors import AppLoadError
+from trivet.supervisor.deaths import death_from_status
+from trivet.supervisor.plan import app_target
+from trivet.supervisor.spawn import Programs, WorkerProcess, start_worker
+from trivet.wire import worker_control
+
+
+@dataclass(frozen=True, slots=True)
+class LoadReport:
+    """What loading the app showed."""
+
+    interface: str
+    framework: str
+    seconds: float
+
+
+def check_app(loaded: Loaded, app: Discovered, programs: Programs | None = None) -> LoadReport:
+    """Load the app in a process that is thrown away; what it prints goes to our own output.
+
+    Raises:
+        AppLoadError: if it does not load.
+    """
+    settings = loaded.settings
+    worker = start_worker(programs or Programs(), settings.env, settings.chdir, check=True)
+    try:
+        start = worker_control.Start(
+            worker=0,
+            app=app_target(loaded, app),
+            threads=settings.server.threads,
+            multiprocess=settings.server.workers > 1,
+            mount=settings.server.root_path,
+            link_fd=-1,
+            claim_fd=-1,
+            doorbell_fd=-1,
+        )
+        worker.control.send(worker_control.encode(start))
+        answer = _answer(worker, app.target, settings.server.load_timeout.seconds)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            worker.process.kill()
+        worker.process.wait()
+        worker.control.close()
+    if isinstance(answer, worker_control.LoadFailed):
+        raise answer.failure.to_error()
+    return LoadReport(answer.interface, answer.framework, answer.seconds)
+
+
+def _answer(worker: WorkerProcess, target: str, timeout_s: float) -> worker_control.FromWorker:
+    deadline = time.monotonic() + timeout_s
+    while (rest := deadline - time.monotonic()) > 0:
+        select.select([worker.control], [], [], rest)
+        if lines := worker.control.receive():
+            return worker_control.decode_from_worker(lines[0])
+        if worker.control.at_eof:
+            raise _died(worker, target)
+    text = f"`{target}` was still not loaded after {timeout_s:g} s"
+    raise AppLoadError(
+        text, code="app.load_timeout", hint="`server.load_timeout` in trivet.toml allows more time"
+    )
+
+
+def _died(worker: WorkerProcess, target: str) -> AppLoadError:
+    code = worker.process.wait()
+    status = -code if code < 0 else code << 8
+    death = death_from_status(worker.process.pid, status, peak_bytes=0, out_of_memory=False)
+    text = f"the process that loaded `{target}` ended: {death.reason}"
+    return AppLoadError(text, code="app.died")

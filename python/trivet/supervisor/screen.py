@@ -1,0 +1,113 @@
+"""What the operator sees on standard error: the screen at the start, and lines after it."""
+
+import datetime
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import trivet
+from trivet.errors import AppLoadError, render
+from trivet.wire.worker_control import Loaded
+
+_LEVELS = ("debug", "info", "warning", "error")
+_COLOURS: Mapping[str, str] = {"warning": "33", "error": "31"}
+_ADDRESSES_SHOWN = 4
+_BOLD, _DIM = "1", "2"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Screen:
+    """What the start screen tells, each value with its reason; all but what the app knows."""
+
+    app: str
+    app_because: str
+    serving: Sequence[tuple[str, str]]
+    workers: int
+    threads: int
+    workers_because: str
+    watching: str
+    """Folders that are watched for `--reload`, or `""`."""
+    stop: str
+    """How to stop it: `Ctrl-C stops`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """How things are said: `json` for collectors, `colour` for terminals, from `level` on."""
+
+    json: bool
+    colour: bool
+    level: str = "info"
+    json_screen: bool = False
+
+    def screen(self, screen: Screen, loaded: Loaded, seconds: float) -> str:
+        """Return the screen of a stand that has begun to serve: at most ten lines."""
+        if self.json_screen:
+            return self._screen_json(screen, loaded, seconds)
+        python = f"Python {platform.python_version()}"
+        names = [f"Trivet {trivet.__version__}", python, loaded.framework]
+        title = self._styled("  ".join(filter(None, names)), _BOLD)
+        rows = _rows(screen, loaded)
+        ready = f"ready in {seconds:.2f} s"
+        label = max(len(name) for name, _, _ in rows)
+        width = max(len(ready) - label - 2, *(len(value) for _, value, _ in rows))
+        lines = [
+            f"  {name:<{label}}  {value:<{width}}  {self._styled(because, _DIM)}".rstrip()
+            for name, value, because in rows
+        ]
+        how = self._styled(f"{screen.stop}, SIGHUP reloads", _DIM)
+        lines.append(f"  {ready:<{label + 2 + width}}  {how}")
+        return "\n".join([title, "", *lines, "", ""])
+
+    def line(self, text: str, level: str) -> str:
+        """Return a line with its time, or nothing if it does not weigh enough."""
+        if _LEVELS.index(level) < _LEVELS.index(self.level):
+            return ""
+        if self.json:
+            return _json(level, text)
+        now = datetime.datetime.now().astimezone().strftime("%H:%M:%S")
+        return f"{now}  {self._styled(text, _COLOURS.get(level, ''))}\n"
+
+    def failure(self, error: AppLoadError) -> str:
+        """Return the box that says why the app was not loaded."""
+        if not self.json:
+            return f"\n{render(error, colour=self.colour)}\n\n"
+        parts = {"code": error.code, "place": str(error.place or ""), "detail": error.detail}
+        return _json("error", error.message, **parts, hint=error.hint)
+
+    def _screen_json(self, screen: Screen, loaded: Loaded, seconds: float) -> str:
+        return _json(
+            "info",
+            "serving",
+            version=trivet.__version__,
+            app=screen.app,
+            framework=loaded.framework,
+            addresses=[address for address, _ in screen.serving],
+            workers=screen.workers,
+            threads=screen.threads,
+            seconds=round(seconds, 3),
+        )
+
+    def _styled(self, text: str, style: str) -> str:
+        return f"\x1b[{style}m{text}\x1b[0m" if self.colour and style and text else text
+
+
+def _rows(screen: Screen, loaded: Loaded) -> list[tuple[str, str, str]]:
+    rows = [("app", screen.app, f"{screen.app_because} ({loaded.interface.upper()})")]
+    for number, (address, because) in enumerate(screen.serving[:_ADDRESSES_SHOWN]):
+        rows.append(("" if number else "serving", address, because))
+    if (more := len(screen.serving) - _ADDRESSES_SHOWN) > 0:
+        rows.append(("", f"and {more} more", ""))
+    count = f"{screen.workers} x {screen.threads} thread{'' if screen.threads == 1 else 's'}"
+    rows.append(("workers", count, screen.workers_because))
+    if screen.watching:
+        rows.append(("reload", screen.watching, "new code takes over once it has loaded"))
+    return rows
+
+
+def _json(level: str, event: str, **more: object) -> str:
+    now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="microseconds")
+    entry: dict[str, object] = {"timestamp": now, "level": level, "event": event}
+    entry |= {name: value for name, value in more.items() if value}
+    return json.dumps(entry, ensure_ascii=False) + "\n"

@@ -1,0 +1,33 @@
+"""`trivet serve`: listeners first, then the stand."""
+
+import os
+
+from trivet.config import Loaded
+from trivet.config.discovery import Discovered
+from trivet.supervisor import listeners
+from trivet.supervisor.plan import make_plan
+from trivet.supervisor.spawn import Programs
+from trivet.supervisor.stand import Stand
+
+
+def run(loaded: Loaded, app: Discovered, programs: Programs | None = None) -> int:
+    """Hold a stand until it is told to stop; returns the process's exit code.
+
+    Owns the process's signals meanwhile, so it is for the main thread. Leaves no process and no
+    socket file behind.
+
+    Args:
+        loaded: the configuration.
+        app: what was found to be served.
+        programs: what is run as edge and as worker; Trivet's own if `None`.
+
+    Raises:
+        ConfigError: if a listener cannot be opened; nothing has been started then.
+    """
+    server = loaded.settings.server
+    binds = server.bind
+    if loaded.origins["server.bind"].text == "default":
+        # A socket unit is a decision about where to listen; only another decision beats it.
+        binds = tuple(listeners.systemd_binds(os.environ, os.getpid())) or binds
+    opened = listeners.open_listeners(binds, server.backlog)
+    return Stand(make_plan(loaded, app, opened), programs or Programs()).run()

@@ -1,0 +1,382 @@
+"""The supervisor's loop: events of the world in, `policy` asked, its actions carried out.
+
+One thread and one selector; nothing here waits for anything else than the next event.
+"""
+
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+
+import msgspec
+
+from trivet.supervisor import actions as do
+from trivet.supervisor import events as on
+from trivet.supervisor import notify, spawn
+from trivet.supervisor.collector import OutputCollector
+from trivet.supervisor.deaths import Death, OutOfMemoryCounter, death_from_status
+from trivet.supervisor.plan import Plan
+from trivet.supervisor.policy import Policy
+from trivet.supervisor.signals import STOP_SIGNALS, SignalSocket
+from trivet.supervisor.watch import Watcher, describe_changes
+from trivet.wire import WIRE_VERSION, control, worker_control
+from trivet.wire.line_socket import LineSocket, LineTooLongError
+
+KILLED_S = 2.0
+"""How long killed processes may take to be gone before the supervisor goes without them."""
+
+FLUSH_S = 2.0
+"""How long the last lines may take when nobody reads them."""
+
+
+class Stand:
+    """Edge and workers, from `run` to its return."""
+
+    def __init__(self, plan: Plan, programs: spawn.Programs) -> None:
+        self._plan = plan
+        self._programs = programs
+        self._policy = Policy(
+            workers=plan.workers,
+            graceful_s=plan.graceful_s,
+            load_s=plan.load_s,
+            time_of_day=_time_of_day,
+        )
+        self._selector = selectors.DefaultSelector()
+        self._signals = SignalSocket()
+        self._edge: spawn.EdgeProcess | None = None
+        self._workers: dict[int, spawn.WorkerProcess] = {}
+        self._events: deque[on.Event] = deque()
+        self._memory = OutOfMemoryCounter()
+        self._output = OutputCollector(self._selector, self._signals.wake, as_json=plan.voice.json)
+        self._watcher: Watcher | None = None
+        self._exit_code: int | None = None
+
+    def run(self) -> int:
+        """Hold the stand until it is told to stop, and return the exit code."""
+        self._selector.register(self._signals, selectors.EVENT_READ, self._on_signals)
+        if self._plan.watch:
+            self._watcher = Watcher(*self._plan.watch, self._signals.wake)
+            self._watcher.start()
+        try:
+            self._carry_out(self._policy.start(time.monotonic()))
+            while self._exit_code is None:
+                self._turn(self._timeout())
+        finally:
+            self._end()
+        return self._exit_code
+
+    # The loop
+
+    def _turn(self, timeout: float | None) -> None:
+        for key, _ in self._selector.select(timeout):
+            callback: Callable[[], None] = key.data
+            callback()
+        self._output.resume()
+        self._look_for_changes()
+        self._take_events()
+        self._carry_out(self._policy.tick(time.monotonic()))
+        self._take_events()
+        self._watch_for_room()
+
+    def _take_events(self) -> None:
+        while self._events and self._exit_code is None:
+            self._carry_out(self._policy.handle(self._events.popleft(), time.monotonic()))
+
+    def _timeout(self) -> float | None:
+        deadline = self._policy.next_deadline()
+        return None if deadline is None else max(0.0, deadline - time.monotonic())
+
+    def _carry_out(self, actions: Sequence[do.Action]) -> None:
+        for action in actions:
+            self._DO[type(action)](self, action)
+
+    def _on_signals(self) -> None:
+        for number in self._signals.take():
+            if number in STOP_SIGNALS:
+                self._events.append(on.StopAsked(number))
+            elif number == signal.SIGCHLD:
+                self._reap()
+            else:
+                self._events.append(_SIGNAL_EVENTS[number])
+
+    def _look_for_changes(self) -> None:
+        if self._watcher and self._plan.watch and (changed := self._watcher.take()):
+            because = describe_changes(changed, self._plan.watch[0])
+            self._events.append(on.ReloadAsked(because))
+
+    # Processes
+
+    def _start_edge(self, _: do.StartEdge) -> None:
+        try:
+            edge = spawn.start_edge(self._programs)
+        except OSError as error:
+            self._events.append(on.EdgeExited(Death(0, str(error), 0)))
+            return
+        self._edge = edge
+        descriptors = [each.socket.fileno() for each in self._plan.listeners]
+        message = control.Configure(
+            version=WIRE_VERSION, fds=len(descriptors), config=self._plan.edge_config
+        )
+        edge.control.send(control.encode(message), descriptors)
+        self._register(edge.control, lambda: self._read_edge(edge))
+
+    def _start_worker(self, action: do.StartWorker) -> None:
+        number = action.worker
+        try:
+            worker = spawn.start_worker(self._programs, self._plan.environment, self._plan.folder)
+        except OSError as error:
+            self._events.append(on.WorkerExited(number, Death(0, str(error), 0)))
+            return
+        self._workers[number] = worker
+        link, claim, doorbell = worker.inherited
+        start = worker_control.Start(
+            worker=number,
+            app=self._plan.app,
+            threads=self._plan.threads,
+            multiprocess=self._plan.workers > 1,
+            mount=self._plan.mount,
+            link_fd=link,
+            claim_fd=claim,
+            doorbell_fd=doorbell,
+        )
+        worker.control.send(worker_control.encode(start))
+        self._register(worker.control, lambda: self._read_worker(number, worker))
+        self._output.add(number, worker.stdout, worker.stderr)
+
+    def _add_worker(self, action: do.AddWorker) -> None:
+        worker = self._workers.get(action.worker)
+        if worker is None or self._edge is None:
+            return
+        message = control.AddWorker(
+            fds=len(worker.descriptors),
+            worker=action.worker,
+            pid=worker.process.pid,
+            threads=self._plan.threads,
+        )
+        self._tell_edge_with(message, worker.descriptors)
+        worker.close_descriptors()
+
+    def _stop_worker(self, action: do.StopWorker) -> None:
+        """Say it both ways: a worker that still imports the app does not read messages."""
+        if worker := self._workers.get(action.worker):
+            worker.control.send(worker_control.encode(worker_control.StopWorker()))
+            _signal(worker.process, signal.SIGTERM)
+
+    def _kill_worker(self, action: do.KillWorker) -> None:
+        if worker := self._workers.get(action.worker):
+            _signal(worker.process, signal.SIGKILL)
+
+    def _kill_edge(self, _: do.KillEdge) -> None:
+        if self._edge:
+            _signal(self._edge.process, signal.SIGKILL)
+
+    def _tell_edge(self, action: do.TellEdge) -> None:
+        self._tell_edge_with(action.message, ())
+
+    def _tell_edge_with(self, message: control.ToEdge, descriptors: Sequence[int]) -> None:
+        if self._edge:
+            self._edge.control.send(control.encode(message), descriptors)
+
+    def _reap(self) -> None:
+        """Take note of every child that has ended: as PID 1 also of those of strangers."""
+        while True:
+            try:
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if not pid:
+                return
+            peak = usage.ru_maxrss * 1024
+            killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+            out_of_memory = killed and self._memory.has_risen()
+            death = death_from_status(pid, status, peak_bytes=peak, out_of_memory=out_of_memory)
+            self._bury(pid, status, death)
+
+    def _bury(self, pid: int, status: int, death: Death) -> None:
+        """Hear a dead child's last words, and only then that it is dead."""
+        if self._edge and self._edge.process.pid == pid:
+            edge, self._edge = self._edge, None
+            edge.process.returncode = os.waitstatus_to_exitcode(status)
+            self._read_edge(edge)
+            self._close(edge.control)
+            self._events.append(on.EdgeExited(death))
+            return
+        found = next((each for each in self._workers.items() if each[1].process.pid == pid), None)
+        if found is None:
+            return
+        number, worker = found
+        worker.process.returncode = os.waitstatus_to_exitcode(status)
+        self._read_worker(number, worker)
+        del self._workers[number]
+        self._close(worker.control)
+        worker.close_descriptors()
+        self._events.append(on.WorkerExited(number, death))
+
+    # Messages
+
+    def _read_edge(self, edge: spawn.EdgeProcess) -> None:
+        try:
+            for line in self._receive(edge.control):
+                self._hear_edge(control.decode_from_edge(line))
+        except (msgspec.DecodeError, LineTooLongError) as error:
+            self._say(do.Say(f"the edge sent no message but rubbish, so it goes: {error}", "error"))
+            _signal(edge.process, signal.SIGKILL)
+
+    def _hear_edge(self, message: control.FromEdge) -> None:
+        event: on.Event | None = None
+        match message:
+            case control.Ready():
+                event = _ready(message)
+            case control.Refused():
+                event = on.EdgeRefused(message.reason)
+            case control.WorkerLost():
+                event = on.WorkerLost(
+                    message.worker, message.reason, message.started, message.retried
+                )
+            case control.WorkerDrained():
+                event = on.WorkerDrained(message.worker)
+            case control.Log():
+                level = message.level if message.level in _LEVELS else "info"
+                self._write_error(self._plan.voice.line(message.text, level))
+            case control.Status():
+                pass  # nobody asks for it yet
+        if event:
+            self._events.append(event)
+
+    def _read_worker(self, number: int, worker: spawn.WorkerProcess) -> None:
+        try:
+            for line in self._receive(worker.control):
+                match worker_control.decode_from_worker(line):
+                    case worker_control.Loaded() as loaded:
+                        self._events.append(on.WorkerLoaded(number, loaded))
+                    case worker_control.LoadFailed(failure=failure):
+                        self._events.append(on.WorkerFailed(number, failure))
+        except (msgspec.DecodeError, LineTooLongError) as error:
+            self._say(do.Say(f"worker {number} sent no message but rubbish: {error}", "error"))
+            _signal(worker.process, signal.SIGKILL)
+
+    def _receive(self, channel: LineSocket) -> list[bytes]:
+        channel.flush()
+        lines = channel.receive()
+        if channel.at_eof:
+            with contextlib.suppress(KeyError):  # its last words may be read twice
+                self._selector.unregister(channel)
+        return lines
+
+    def _register(self, channel: LineSocket, callback: Callable[[], None]) -> None:
+        self._selector.register(channel, selectors.EVENT_READ, callback)
+
+    def _watch_for_room(self) -> None:
+        """Select for room to write just where something waits to be written."""
+        for key in list(self._selector.get_map().values()):
+            if isinstance(key.fileobj, LineSocket):
+                wanted = selectors.EVENT_READ
+                if key.fileobj.wants_write:
+                    wanted |= selectors.EVENT_WRITE
+                if key.events != wanted:
+                    self._selector.modify(key.fileobj, wanted, key.data)
+
+    def _close(self, channel: LineSocket) -> None:
+        with contextlib.suppress(KeyError):
+            self._selector.unregister(channel)
+        channel.close()
+
+    # What is said
+
+    def _write_error(self, text: str) -> None:
+        self._output.stderr.write(text.encode("utf-8", "backslashreplace"))
+
+    def _say(self, action: do.Say) -> None:
+        self._write_error(self._plan.voice.line(action.text, action.level))
+
+    def _show_screen(self, action: do.ShowScreen) -> None:
+        voice = self._plan.voice
+        self._write_error(voice.screen(self._plan.screen, action.loaded, action.seconds))
+
+    def _show_failure(self, action: do.ShowFailure) -> None:
+        self._write_error(self._plan.voice.failure(action.failure.to_error()))
+
+    # The rest
+
+    def _notify(self, action: do.Notify) -> None:
+        if action.state == "ready":
+            notify.ready(os.getpid())
+        elif action.state == "reloading":
+            notify.reloading()
+        else:
+            notify.stopping()
+
+    def _close_listeners(self, _: do.CloseListeners) -> None:
+        for listener in self._plan.listeners:
+            listener.close()
+
+    def _exit(self, action: do.Exit) -> None:
+        self._exit_code = action.code
+
+    def _end(self) -> None:
+        """Leave nothing behind: no process, no socket file, no line that was read."""
+        if self._watcher:
+            self._watcher.stop()
+        for process in self._processes():
+            _signal(process, signal.SIGKILL)
+        until = time.monotonic() + KILLED_S
+        while self._processes() and (rest := until - time.monotonic()) > 0:
+            for key, _ in self._selector.select(rest):
+                key.data()
+        self._output.close(FLUSH_S)
+        self._close_listeners(do.CloseListeners())
+        self._selector.close()
+        self._signals.close()
+
+    def _processes(self) -> list[subprocess.Popen[bytes]]:
+        edge = [self._edge.process] if self._edge else []
+        return [*edge, *(worker.process for worker in self._workers.values())]
+
+    _DO: Mapping[type[do.Action], Callable[..., None]] = {
+        do.StartEdge: _start_edge,
+        do.TellEdge: _tell_edge,
+        do.KillEdge: _kill_edge,
+        do.StartWorker: _start_worker,
+        do.AddWorker: _add_worker,
+        do.StopWorker: _stop_worker,
+        do.KillWorker: _kill_worker,
+        do.Say: _say,
+        do.ShowScreen: _show_screen,
+        do.ShowFailure: _show_failure,
+        do.Notify: _notify,
+        do.CloseListeners: _close_listeners,
+        do.Exit: _exit,
+    }
+
+
+_LEVELS = frozenset({"info", "warning", "error"})
+
+_SIGNAL_EVENTS: Mapping[signal.Signals, on.Event] = {
+    signal.SIGHUP: on.ReloadAsked("SIGHUP"),
+    signal.SIGTTIN: on.WorkersAsked(+1),
+    signal.SIGTTOU: on.WorkersAsked(-1),
+    signal.SIGUSR1: on.LogsAsked(),
+}
+
+
+def _ready(message: control.Ready) -> on.Event:
+    if message.version == WIRE_VERSION:
+        return on.EdgeReady()
+    text = f"it speaks wire version {message.version}, the supervisor {WIRE_VERSION}"
+    return on.EdgeRefused(f"{text}: two Trivet installations are mixed")
+
+
+def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    """Send a signal, unless the process has been reaped and its number may be another's."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, number)
+
+
+def _time_of_day(monotonic: float) -> str:
+    seconds_ago = time.monotonic() - monotonic
+    return time.strftime("%H:%M:%S", time.localtime(time.time() - seconds_ago))
