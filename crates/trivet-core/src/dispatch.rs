@@ -21,7 +21,9 @@ impl Default for ServiceTime {
     /// Before anything is known: a window of 4, which neither starves a fast
     /// app nor piles up behind a slow one.
     fn default() -> Self {
-        Self { average_us: TARGET_WAIT_US / 4 }
+        Self {
+            average_us: TARGET_WAIT_US / 4,
+        }
     }
 }
 
@@ -49,7 +51,9 @@ impl ServiceTime {
             return configured;
         }
         let fitting = TARGET_WAIT_US / self.average_us.max(1);
-        u16::try_from(fitting).unwrap_or(LONGEST_WINDOW).clamp(1, LONGEST_WINDOW)
+        u16::try_from(fitting)
+            .unwrap_or(LONGEST_WINDOW)
+            .clamp(1, LONGEST_WINDOW)
     }
 }
 

@@ -17,6 +17,8 @@ use crate::{
     http1::{Field, Head, KnownField, Span, Version},
 };
 
+pub(crate) use authority::is_authority;
+
 /// What an operator may choose.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct GatePolicy {

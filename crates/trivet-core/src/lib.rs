@@ -18,5 +18,6 @@ pub mod gate;
 pub mod http1;
 pub mod http_date;
 pub mod problem;
+pub mod retry;
 
 pub use problem::Problem;
