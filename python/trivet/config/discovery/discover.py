@@ -1,0 +1,288 @@
+"""The order in which an app is looked for, and what is said when there is none."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from trivet.config.discovery import expression, frameworks, search
+from trivet.config.discovery.module import Interface, Module, locate, read_module, source_of
+from trivet.config.loaded import Loaded
+from trivet.config.suggestion import nearest
+from trivet.errors import AppLoadError, ConfigError
+
+
+class Discovered(msgspec.Struct, frozen=True, kw_only=True):
+    """The app that was found; nothing of it has been imported.
+
+    Attributes:
+        target: Its name: `module:attribute` or `module:factory(…)`.
+        module: Dotted, to be imported with `directory` first on `sys.path`.
+        expression: An attribute, dotted attributes, or a call of one with literal arguments.
+        directory: Absolute.
+        found_because: For people: `found in app.py`, `FLASK_APP`.
+        interface: What the settings say, else what reading the source tells, else `None`.
+        framework: What reading the source tells: `Flask`; `None` if nothing.
+    """
+
+    target: str
+    module: str
+    expression: str
+    directory: Path
+    found_because: str
+    interface: Interface | None
+    framework: str | None
+
+
+def discover(loaded: Loaded, environ: Mapping[str, str]) -> Discovered:
+    """Find the app: as named, else as a framework names it, else by looking around.
+
+    Args:
+        loaded: `settings.app`, with the argument and `TRIVET_APP` in it, names the app.
+        environ: `FLASK_APP` and `DJANGO_SETTINGS_MODULE` count.
+
+    Raises:
+        AppLoadError: If there is none, or several that nothing tells apart.
+        ConfigError: If `factory` is set and the name is a call already.
+    """
+    folder = loaded.app_folder
+    named, because = _named(loaded, environ, folder)
+    if named is None:
+        candidate = search.in_folder(folder)
+        if candidate is None:
+            raise _not_found(folder)
+        because = f"found in {_short(candidate.file, folder)}"
+    else:
+        candidate = _candidate(named, folder)
+    candidate = _with_factory(candidate, named, loaded)
+    interface = loaded.settings.interface
+    return Discovered(
+        target=candidate.target,
+        module=candidate.module,
+        expression=candidate.expression,
+        directory=candidate.folder,
+        found_because=because,
+        interface=candidate.interface if interface == "auto" else interface,
+        framework=candidate.label if candidate.label[:1].isupper() else None,
+    )
+
+
+def no_attribute(app: Discovered) -> AppLoadError:
+    """Say that the module was imported but has no such attribute, and what it has instead."""
+    wanted = expression.first_name(app.expression)
+    file = source_of(locate(app.module, app.directory))
+    read = read_module(file, app.module) if file else None
+    where = _short(file, app.directory) if file else f"module `{app.module}`"
+    names = search.described(read) if read else ""
+    hint = None
+    if file and read:
+        found = search.in_module(file, app.module, app.directory, read)
+        meant = nearest(wanted, [each.expression for each in found]) or (
+            found[0].expression if len(found) == 1 else None
+        )
+        hint = f"trivet serve {_quoted(f'{app.module}:{meant}')}" if meant else None
+    return AppLoadError(
+        f"no app called `{wanted}` in {where}",
+        code="app.no_attribute",
+        detail=f"{where} has:  {names}" if names else None,
+        hint=hint,
+    )
+
+
+def _named(loaded: Loaded, environ: Mapping[str, str], folder: Path) -> tuple[str | None, str]:
+    """Give the name that somebody wrote down, and who."""
+    if loaded.settings.app is not None:
+        origin = loaded.origins["app"].text
+        return loaded.settings.app, {"argument": "as named"}.get(origin, f"named by {origin}")
+    if environ.get("FLASK_APP"):
+        return environ["FLASK_APP"], "named by FLASK_APP"
+    if entrypoint := frameworks.fastapi_entrypoint(folder):
+        return entrypoint, "named by [tool.fastapi] in pyproject.toml"
+    if django := frameworks.django_app(folder, environ.get("DJANGO_SETTINGS_MODULE")):
+        return django, "found by manage.py"
+    return None, ""
+
+
+def _candidate(target: str, folder: Path) -> search.Candidate:
+    """Turn a name into a candidate."""
+    left, colon, right = target.strip().partition(":")
+    wanted = expression.checked(right, target) if colon else None
+    if _is_path(left) or (left and locate(left, folder) is None and (folder / left).is_dir()):
+        return _at_path(left, wanted, folder, target)
+    if not all(part.isidentifier() for part in left.split(".")):
+        raise expression.bad(target)
+    spec = locate(left, folder)
+    if spec is None:
+        raise _no_module(left, wanted, folder)
+    return _in_module(left, source_of(spec), wanted, folder)
+
+
+def _is_path(text: str) -> bool:
+    return text.endswith(".py") or "/" in text or text in {".", ".."}
+
+
+def _at_path(text: str, wanted: str | None, folder: Path, target: str) -> search.Candidate:
+    path = (folder / Path(text).expanduser()).resolve()
+    if path.is_dir() and not (path / "__init__.py").is_file():
+        if wanted is not None:
+            raise expression.bad(target)
+        candidate = search.in_folder(path)
+        if candidate is None:
+            raise _not_found(path)
+        return candidate
+    file = path / "__init__.py" if path.is_dir() else path
+    if not file.is_file():
+        raise _no_file(text, path, wanted)
+    module, root = _module_of(file)
+    return _in_module(module, file, wanted, root)
+
+
+def _module_of(file: Path) -> tuple[str, Path]:
+    """Give a file's dotted name, and the folder that it is imported from: above its packages."""
+    parts = [] if file.name == "__init__.py" else [file.stem]
+    folder = file.parent
+    while (folder / "__init__.py").is_file():
+        parts.insert(0, folder.name)
+        folder = folder.parent
+    return ".".join(parts), folder
+
+
+def _in_module(
+    module: str, file: Path | None, wanted: str | None, folder: Path
+) -> search.Candidate:
+    read = read_module(file, module) if file else None
+    if wanted is not None:
+        return _made(module, wanted, file, folder, read)
+    found = search.in_module(file, module, folder, read) if file and read else []
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise search.ambiguous(found, folder)
+    if file and read and file.name == "__init__.py":
+        inner = search.in_package(file.parent, module, folder)
+        if inner is not None:
+            return inner
+    if read is None or not read.is_transparent:
+        # The usual names; only the import can tell.
+        usual = "application" if module.rpartition(".")[2] == "wsgi" else "app"
+        return _made(module, usual, file, folder, read)
+    raise _no_app(module, file, folder, read)
+
+
+def _made(
+    module: str, wanted: str, file: Path | None, folder: Path, read: Module | None
+) -> search.Candidate:
+    """Make a candidate of a name that was asked for: it is believed, whatever reading tells."""
+    name = read.names.get(expression.first_name(wanted)) if read else None
+    is_attribute = name is not None and "." not in wanted.partition("(")[0]
+    return search.Candidate(
+        module=module,
+        expression=wanted,
+        folder=folder,
+        file=file or folder,
+        label=name.kind if name and is_attribute else "",
+        interface=name.interface if name and is_attribute else None,
+        imports=frozenset(),
+    )
+
+
+def _with_factory(
+    candidate: search.Candidate, named: str | None, loaded: Loaded
+) -> search.Candidate:
+    """Call the name if `factory` says so; a factory that was found is called already."""
+    if not loaded.settings.factory:
+        return candidate
+    if not expression.is_call(candidate.expression):
+        return msgspec.structs.replace(candidate, expression=f"{candidate.expression}()")
+    if named is not None and "(" in named:
+        raise ConfigError(
+            f"`factory` calls the app's name, but `{named}` is a call already",
+            code="config.conflict",
+            hint="drop one of them",
+            place=loaded.origins["factory"].place,
+        )
+    return candidate
+
+
+def _no_module(module: str, wanted: str | None, folder: Path) -> AppLoadError:
+    names = _modules_here(folder)
+    meant = nearest(module, names)
+    if meant is None:
+        meant = next((each for each in names if names[each].name in search.FILES), None)
+    hint = None
+    top = module.partition(".")[0]
+    if meant:
+        hint = f"did you mean `{meant}`?  ({_short(names[meant], folder)} is here)"
+    elif locate(top, folder / "src") is not None and (folder / "src").is_dir():
+        hint = f"trivet serve --app-dir src {_quoted(f'{module}:{wanted}' if wanted else module)}"
+    return AppLoadError(
+        f"no module `{module}`", code="app.no_module", hint=hint, detail=f"looked in {folder}"
+    )
+
+
+def _modules_here(folder: Path) -> dict[str, Path]:
+    """List the modules in a folder that an app could be in: files, packages, what is in those."""
+    found: dict[str, Path] = {}
+    usual = [folder / name for name in search.FILES]
+    for file in [*usual, *(sorted(folder.glob("*.py")) if folder.is_dir() else ())]:
+        if file.is_file():
+            found.setdefault(file.stem, file)
+    for package in search.packages(folder):
+        found.setdefault(package.name, package)
+        for file in sorted(package.glob("*.py")):
+            if file.stem != "__init__":
+                found.setdefault(f"{package.name}.{file.stem}", file)
+    return found
+
+
+def _no_file(text: str, path: Path, wanted: str | None) -> AppLoadError:
+    near = sorted(path.parent.glob("*.py")) if path.parent.is_dir() else []
+    meant = nearest(path.name, [each.name for each in near])
+    name = str(Path(text).with_name(meant)) if meant else ""
+    again = f"{name}:{wanted}" if wanted else name
+    return AppLoadError(
+        f"no file `{text}`",
+        code="app.no_module",
+        detail=f"looked for {path}",
+        hint=f"did you mean {_quoted(again)}?" if meant else None,
+    )
+
+
+def _no_app(module: str, file: Path | None, folder: Path, read: Module) -> AppLoadError:
+    where = _short(file, folder) if file else f"module `{module}`"
+    names = search.described(read)
+    return AppLoadError(
+        f"no app in {where}",
+        code="app.no_app",
+        detail=f"{where} has:  {names}\n{_looked_for()}" if names else _looked_for(),
+        hint=f"name it: trivet serve {module}:NAME",
+    )
+
+
+def _not_found(folder: Path) -> AppLoadError:
+    lines = [
+        f"looked for:  {', '.join(search.FILES)} in {folder}, in its packages and in src/",
+        _looked_for(),
+    ]
+    hint = "name it: trivet serve MODULE:NAME"
+    for module, file in _modules_here(folder).items():
+        read = read_module(file, module) if file.is_file() else None
+        found = search.in_module(file, module, folder, read) if read else []
+        if found:
+            lines.append(f"found:  {_short(file, folder)} has {found[0].expression}")
+            hint = f"trivet serve {_quoted(found[0].target)}"
+            break
+    detail = "\n".join(lines)
+    return AppLoadError(f"no app found in {folder}", code="app.not_found", detail=detail, hint=hint)
+
+
+def _looked_for() -> str:
+    return "with a name:  app, application, create_app(), make_app(), or the only Flask, … in it"
+
+
+def _quoted(target: str) -> str:
+    return f'"{target}"' if "(" in target else target
+
+
+def _short(file: Path, folder: Path) -> str:
+    return str(file.relative_to(folder)) if file.is_relative_to(folder) else str(file)
