@@ -10,14 +10,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import install, paths, report
-from bench.accidents import PLAYERS, accidents
+from bench import paths, report
 from bench.facts import facts
-from bench.idle import idle
 from bench.measure import Plan, measure
 from bench.servers import TRIVET, Server, catalogue
-from bench.start import start
-from bench.upload import upload
+from bench.verbs import install
+from bench.verbs.accidents import PLAYERS, accidents
+from bench.verbs.idle import idle
+from bench.verbs.start import start
+from bench.verbs.upload import upload
 from bench.workloads import WORKLOADS
 
 if TYPE_CHECKING:

@@ -109,7 +109,7 @@ def errors_text(row: Row) -> str:
         "socket": row.socket_errors,
         "rounds without an answer": row.unanswered_rounds,
     }
-    return ", ".join(f"{count} {what}" for what, count in parts.items() if count) or "0"
+    return ", ".join(f"{what}: {count}" for what, count in parts.items() if count) or "0"
 
 
 def figure(value: float, form: str) -> str:

@@ -68,7 +68,7 @@ class Server:
         """Give the commands for `launch`, with the reload option if it asks for that."""
         app_server, *rest = self.commands(launch)
         if launch.reloads:
-            app_server = [app_server[0], *self.reload_option, *app_server[1:]]
+            app_server = [*app_server, *self.reload_option]
         return [app_server, *rest]
 
 
@@ -83,6 +83,7 @@ def catalogue(trivet: Path = paths.TRIVET, trivet_options: tuple[str, ...] = ())
             needs=(trivet,),
             commands=lambda launch: [trivet_command(launch, trivet, trivet_options)],
             interfaces=WSGI | ASGI,
+            reload_option=("--reload",),
             environment={"VIRTUAL_ENV": str(trivet.parent.parent)},
         ),
         Server(
@@ -148,13 +149,11 @@ def catalogue(trivet: Path = paths.TRIVET, trivet_options: tuple[str, ...] = ())
 
 def trivet_command(launch: Launch, trivet: Path, options: tuple[str, ...]) -> Command:
     """Start Trivet."""
-    reload_option = ["--reload"] if launch.reloads else []
     return [
         *(str(trivet), "serve", launch.app),
         *("--bind", f"{LOOPBACK}:{launch.port}"),
         *("--workers", str(launch.workers)),
         "--no-access-log",
-        *reload_option,
         *options,
     ]
 

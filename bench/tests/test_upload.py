@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.upload import answer_text
+from bench.verbs.upload import answer_text
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,8 @@ def start(servers: list[Server], runs: int, trivet: Path, tell: Callable[[str], 
         if server.name in absent:
             rows.append([server.name, absent[server.name], NOTHING])
             continue
-        own = imports[trivet.parent / "python" if server.name == TRIVET else paths.peer("python")]
+        python = trivet.parent / "python" if server.name == TRIVET else paths.peer("python")
+        own = imports.get(python, 0.0)
         found = [value * 1000 for value in seconds[server.name]]
         rows.append([server.name, milliseconds(found), milliseconds([v - own for v in found])])
     return Section(

@@ -7,11 +7,12 @@ import socket
 import time
 from typing import TYPE_CHECKING, Any
 
-from bench import procfs, roles
+from bench import procfs
 from bench.ports import LOOPBACK
 from bench.running import Running, StartError
 from bench.section import Section
 from bench.table import NOTHING, Table, padded
+from bench.verbs import roles
 
 if TYPE_CHECKING:
     from collections.abc import Callable

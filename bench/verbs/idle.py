@@ -9,11 +9,11 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from bench import roles
 from bench.ports import LOOPBACK
 from bench.running import Running, StartError
 from bench.section import Section
 from bench.table import NOTHING, Table, padded
+from bench.verbs import roles
 
 if TYPE_CHECKING:
     from collections.abc import Callable

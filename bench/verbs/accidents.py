@@ -15,11 +15,11 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from bench.clients import Clients, Outcome, ask, tally
 from bench.ports import LOOPBACK, free_port
 from bench.running import Running, StartError, wait_until
 from bench.section import Section
 from bench.table import NOTHING, Table, padded
+from bench.verbs.clients import Clients, Outcome, ask, tally
 
 if TYPE_CHECKING:
     import subprocess
@@ -131,7 +131,7 @@ def killed_worker(server: Server) -> Finding:
 
 def broken_reload(server: Server) -> Finding:
     """Save a syntax error under a server that reloads, then save a repaired version."""
-    if server.name != "trivet" and not server.reload_option:
+    if not server.reload_option:
         return Finding(process="has no reload", seconds=None, client=NOTHING, lines=0)
     with Running(server, app(server), interface=interface(server), reloads=True) as running:
         running.wait_ready()

@@ -59,7 +59,7 @@ def ask(port: int, path: str, timeout_seconds: float = HANG_SECONDS) -> Outcome:
 def tally(outcomes: Iterable[Outcome]) -> str:
     """Write how many outcomes of each kind there were, the most frequent first."""
     counts = Counter(outcome.kind for outcome in outcomes)
-    return ", ".join(f"{count} {kind}" for kind, count in counts.most_common()) or "nothing"
+    return ", ".join(f"{count}x {kind}" for kind, count in counts.most_common()) or "nothing"
 
 
 class Clients:
