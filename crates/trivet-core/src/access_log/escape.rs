@@ -2,6 +2,7 @@
 
 /// As nginx: `"`, `\`, controls and everything beyond ASCII become `\xHH`.
 pub(super) fn escape_combined(bytes: &[u8], out: &mut Vec<u8>) {
+    let bytes = copy_plain(bytes, out);
     for &byte in bytes {
         match byte {
             b'"' | b'\\' | 0..0x20 | 0x7f.. => push_hex(b"\\x", byte, out),
@@ -15,6 +16,7 @@ pub(super) fn escape_combined(bytes: &[u8], out: &mut Vec<u8>) {
 /// The C1 controls (U+0080 to U+009F) move cursors too, and U+202E and its like
 /// turn the line around.
 pub(super) fn escape_text(bytes: &[u8], out: &mut Vec<u8>) {
+    let bytes = copy_plain(bytes, out);
     for chunk in bytes.utf8_chunks() {
         for char in chunk.valid().chars() {
             if char == '\\' {
@@ -35,6 +37,7 @@ pub(super) fn escape_text(bytes: &[u8], out: &mut Vec<u8>) {
 ///
 /// A byte that is not UTF-8 becomes the character of its number, `\u00XX`.
 pub(super) fn escape_json(bytes: &[u8], out: &mut Vec<u8>) {
+    let bytes = copy_plain(bytes, out);
     for chunk in bytes.utf8_chunks() {
         for char in chunk.valid().chars() {
             match char {
@@ -65,6 +68,16 @@ pub(super) fn escape_logfmt(bytes: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
     escape_json(bytes, out);
     out.push(b'"');
+}
+
+/// Copy what no format escapes, in one go; the rest from the first other byte on.
+/// Nearly every value is plain to its end.
+fn copy_plain<'a>(bytes: &'a [u8], out: &mut Vec<u8>) -> &'a [u8] {
+    let is_special = |&byte: &u8| !(b' '..0x7f).contains(&byte) || byte == b'"' || byte == b'\\';
+    let plain = bytes.iter().position(is_special).unwrap_or(bytes.len());
+    let (plain, rest) = bytes.split_at(plain);
+    out.extend_from_slice(plain);
+    rest
 }
 
 const fn is_bidi_control(char: char) -> bool {

@@ -17,10 +17,13 @@ pub(super) fn write(mut number: u64, out: &mut Vec<u8>) {
 }
 
 /// Write the last `width` digits, with leading zeros.
-fn write_padded(number: u64, width: u32, out: &mut Vec<u8>) {
-    for place in (0..width).rev() {
-        out.push(digit(number / 10u64.pow(place) % 10));
+fn write_padded(mut number: u64, width: usize, out: &mut Vec<u8>) {
+    let mut digits = [b'0'; 20];
+    for place in digits.iter_mut().rev().take(width) {
+        *place = digit(number % 10);
+        number /= 10;
     }
+    out.extend_from_slice(digits.get(digits.len() - width..).unwrap_or_default());
 }
 
 /// `number` is below ten.
