@@ -23,6 +23,6 @@ class Backoff:
         if lived_s >= STABLE_S:
             self.failures = 0
         # The exponent is bounded, so that months of failures do not make a huge number.
-        delay = min(FIRST_S * 2 ** min(self.failures, 16), LONGEST_S)
+        delay = min(FIRST_S * 2.0 ** min(self.failures, 16), LONGEST_S)
         self.failures += 1
         return delay

@@ -1,0 +1,85 @@
+"""What kind of app a callable is, and which framework made it."""
+
+import functools
+import importlib.metadata
+import inspect
+from collections.abc import Iterator, Mapping
+from typing import Literal
+
+Interface = Literal["wsgi", "asgi"]
+
+_WSGI_ARGUMENTS = 2
+_ASGI_ARGUMENTS = 3
+
+# By top-level module: the name for people, and the distribution that knows the version.
+_FRAMEWORKS: Mapping[str, tuple[str, str]] = {
+    "bottle": ("Bottle", "bottle"),
+    "django": ("Django", "django"),
+    "falcon": ("Falcon", "falcon"),
+    "fastapi": ("FastAPI", "fastapi"),
+    "flask": ("Flask", "flask"),
+    "litestar": ("Litestar", "litestar"),
+    "pyramid": ("Pyramid", "pyramid"),
+    "quart": ("Quart", "quart"),
+    "starlette": ("Starlette", "starlette"),
+}
+
+# Where a middleware keeps the app that it wraps.
+_INNER_NAMES = ("app", "wsgi_app", "application")
+_LAYERS = 8
+
+
+def interface_of(app: object) -> Interface:
+    """Tell ASGI from WSGI by the callable: `async`, or three arguments without a default."""
+    app = _unwrapped(app)
+    call = app if inspect.isroutine(app) or inspect.isclass(app) else type(app).__call__
+    if inspect.iscoroutinefunction(call):
+        return "asgi"
+    return "asgi" if takes(app, _ASGI_ARGUMENTS) and not takes(app, _WSGI_ARGUMENTS) else "wsgi"
+
+
+def takes(app: object, arguments: int) -> bool:
+    """Tell whether it can be called with so many; of what cannot be inspected, assume so."""
+    try:
+        inspect.signature(app).bind(*[None] * arguments)  # type: ignore[arg-type]
+    except TypeError:
+        return False
+    except ValueError:  # native code without a signature
+        return True
+    return True
+
+
+def framework_of(app: object) -> str:
+    """Return `Flask 3.1.3`, or nothing for a framework that is not known here."""
+    for layer in _layers(app):
+        for cls in type(layer).__mro__:
+            if known := _FRAMEWORKS.get(cls.__module__.partition(".")[0]):
+                return " ".join(filter(None, [known[0], _version(known[1])]))
+    return ""
+
+
+def _layers(app: object) -> Iterator[object]:
+    for _ in range(_LAYERS):
+        yield app
+        app = next(
+            (vars_of[name] for name in _INNER_NAMES if name in (vars_of := _vars(app))), None
+        )
+        if app is None:
+            return
+
+
+def _vars(app: object) -> Mapping[str, object]:
+    return getattr(app, "__dict__", {})
+
+
+def _unwrapped(app: object) -> object:
+    while isinstance(app, functools.partial):
+        app = app.func
+    return app
+
+
+def _version(distribution: str) -> str:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return ""

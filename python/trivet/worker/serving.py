@@ -1,0 +1,137 @@
+"""Running a loaded app: the native loop on its threads, and the end of it."""
+
+import contextlib
+import os
+import selectors
+import signal
+import sys
+import threading
+import traceback
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, Any
+
+from trivet import _trivet
+from trivet.wire.line_socket import LineSocket
+from trivet.wire.worker_control import Start, StopWorker, decode_to_worker
+from trivet.worker import traces
+from trivet.worker.file_wrapper import FileWrapper
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+ORPHAN_S = 1.0
+"""What running requests get when the supervisor is gone: nobody is left to wait for them."""
+
+ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
+
+
+def serve(start: Start, app: Any, control: LineSocket) -> int:  # noqa: ANN401 - any WSGI app
+    """Answer requests until told to stop, or the link ends; return the exit code.
+
+    For the main thread, which only waits here: requests run on threads of their own.
+    """
+    loop = _trivet.WsgiWorker(
+        link_fd=start.link_fd,
+        claim_fd=start.claim_fd,
+        doorbell_fd=start.doorbell_fd,
+        app=app,
+        threads=start.threads,
+        multiprocess=start.multiprocess,
+        mount=start.mount,
+        on_error=report_error,
+        file_wrapper=FileWrapper,
+    )
+    with _Wakeup() as wakeup:
+        crew = _Crew(loop, start.threads, wakeup)
+        is_orphan = _wait_for_end(control, crew, wakeup)
+        loop.stop()
+        if is_orphan and not crew.join(ORPHAN_S):
+            # A request that hangs must not keep a worker alive that nobody knows of.
+            os._exit(1)
+        crew.join(None)
+    return 1 if crew.has_crashed else 0
+
+
+def report_error(request_id: str, method: str, path: str, exc_info: ExcInfo) -> tuple[str, str]:
+    """Log what the app raised, as one write, so that no other line gets between.
+
+    Called by the native loop in the request's thread.
+
+    Returns:
+        The exception in one line, and where in the app it was raised, for the access log.
+    """
+    _, error, trace = exc_info
+    head = f"{method} {path} failed, request id {request_id}\n"
+    sys.stderr.write(head + traces.format_trimmed(error))
+    return traces.summarise(error), traces.describe_frame(traces.app_frame(trace))
+
+
+class _Wakeup:
+    """Wakes the main thread: for SIGTERM, and when the native loop has ended."""
+
+    def __init__(self) -> None:
+        self._event = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+
+    def __enter__(self) -> "Self":
+        signal.signal(signal.SIGTERM, self._on_signal)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it is stopping already
+        os.close(self._event)
+
+    def fileno(self) -> int:
+        return self._event
+
+    def wake(self) -> None:
+        os.eventfd_write(self._event, 1)
+
+    def _on_signal(self, _: int, __: FrameType | None) -> None:
+        self.wake()
+
+
+class _Crew:
+    """The threads of the native loop."""
+
+    def __init__(self, loop: _trivet.WsgiWorker, threads: int, wakeup: _Wakeup) -> None:
+        self._loop = loop
+        self._wakeup = wakeup
+        self.has_crashed = False
+        self._threads = [
+            threading.Thread(target=self._run, args=(index,), name=f"trivet-{index}")
+            for index in range(threads)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def join(self, timeout_s: float | None) -> bool:
+        """Wait for the threads to end, each at most so long; return whether all have."""
+        for thread in self._threads:
+            thread.join(timeout_s)
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def _run(self, index: int) -> None:
+        try:
+            self._loop.run(index)
+        except BaseException:  # noqa: BLE001 - the outer end of a thread
+            self.has_crashed = True
+            sys.stderr.write(traceback.format_exc())
+        # One thread that has ended means that all are ending: the link is gone.
+        with contextlib.suppress(OSError):
+            self._wakeup.wake()
+
+
+def _wait_for_end(control: LineSocket, crew: _Crew, wakeup: _Wakeup) -> bool:
+    """Wait for a reason to stop; return whether it is that the supervisor is gone."""
+    with selectors.DefaultSelector() as selector:
+        selector.register(control, selectors.EVENT_READ)
+        selector.register(wakeup, selectors.EVENT_READ)
+        while True:
+            ready = [key.fileobj for key, _ in selector.select()]
+            if wakeup in ready:
+                return False
+            lines = control.receive()
+            if any(isinstance(decode_to_worker(line), StopWorker) for line in lines):
+                return False
+            if control.at_eof:
+                return not crew.has_crashed
