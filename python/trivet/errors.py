@@ -10,7 +10,10 @@ from typing import ClassVar, Final, Literal, NamedTuple, TextIO
 
 CODES: Final[Mapping[str, str]] = {
     # config: the operator acts; exit code 2
+    "config.bad_address": "An address cannot be listened on: it is not of this machine.",
+    "config.bad_descriptor": "A descriptor that was handed over is not a listening socket.",
     "config.bad_env_file": "A line of an environment file is not `NAME=value`.",
+    "config.bad_socket": "A Unix socket cannot be made at the path.",
     "config.bad_toml": "The configuration file is not valid TOML.",
     "config.bad_value": "An option has a value of another type, form or range than it takes.",
     "config.conflict": "Two options that were set contradict each other.",
@@ -26,8 +29,10 @@ CODES: Final[Mapping[str, str]] = {
     "config.platform_port": (
         "`PORT`, which a hosting platform sets, took the place of what the file says."
     ),
-    "config.repeated_flag": "A flag that takes one value was given twice; the last one counts.",
+    "config.port_forbidden": "The port is below 1024, and this user may not listen there.",
+    "config.port_taken": "Another process listens on the address already.",
     "config.several": "More than one thing is wrong; each is listed above this line.",
+    "config.socket_taken": "Another process listens on the Unix socket already.",
     "config.text_number": "A number was written as text; it was read as the number.",
     "config.trusts_everyone": (
         "Every client is believed when it says where it comes from (`proxy.trusted` has `*`)."
@@ -42,6 +47,8 @@ CODES: Final[Mapping[str, str]] = {
     # app: the app's developer acts; exit code 3
     "app.ambiguous": "Several apps were found, and nothing says which one to serve.",
     "app.bad_target": "The name of the app is not `module:attribute` or `module:factory(…)`.",
+    "app.died": "The process that loaded the app ended before it was done.",
+    "app.load_timeout": "The app took longer to load than `server.load_timeout` allows.",
     "app.no_app": "The module has nothing that looks like an app.",
     "app.no_attribute": "The module has no attribute of this name.",
     "app.no_module": "There is no module of this name.",

@@ -115,7 +115,7 @@ def _fight(source: Source) -> ConfigError:
 
 def _default_reason(container: str) -> str:
     if container:
-        return f"in a container ({container}), so that its network can reach it"
+        return f"in a container, as {container} shows; its network must reach it"
     return "this machine only; `--bind :8000` opens it to the network"
 
 

@@ -48,6 +48,7 @@ class Name(msgspec.Struct, frozen=True, kw_only=True):
         is_instance: Whether it is an object of a framework's app class.
         is_function: Whether it is a plain function.
         needs_arguments: Whether that function cannot be called without any.
+        is_decorated: Whether it has a decorator, as views have.
         imported_from: Module that it comes from, dotted and absolute; empty if it is made here.
         is_module: Whether it certainly is a module.
     """
@@ -59,6 +60,7 @@ class Name(msgspec.Struct, frozen=True, kw_only=True):
     is_instance: bool = False
     is_function: bool = False
     needs_arguments: bool = False
+    is_decorated: bool = False
     imported_from: str = ""
     is_module: bool = False
 
@@ -197,6 +199,7 @@ class _Reading:
             interface=interface,
             is_function=True,
             needs_arguments=required > 0,
+            is_decorated=bool(node.decorator_list),
         )
 
     def _made_inside(self, node: ast.AST) -> Interface | None:

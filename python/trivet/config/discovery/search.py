@@ -198,7 +198,7 @@ def _is_own(name: Name) -> bool:
     return (
         not name.is_module
         and not name.name.startswith("_")
-        and (name.is_instance or name.is_function or name.name in NAMES)
+        and (name.is_instance or name.name in NAMES or (name.is_function and not name.is_decorated))
     )
 
 
