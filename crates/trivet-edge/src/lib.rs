@@ -3,11 +3,21 @@
 //! A plain library: the supervisor's process calls [`run`] through the Python
 //! module. What it decides by rules alone stands in `trivet-core`.
 
+pub mod access_log;
 pub mod claim_map;
 pub mod clock;
+pub mod connection;
+mod control;
+pub mod exchange;
 pub mod fd_socket;
+pub mod link;
+mod listen;
+pub mod pool;
+mod request_id;
+mod run;
+pub mod shared;
+pub mod spool;
+mod stream;
+pub mod watch;
 
-/// Be the edge.
-pub fn run(_control: std::os::fd::OwnedFd) -> i32 {
-    0
-}
+pub use run::run;

@@ -1,0 +1,315 @@
+//! From an admitted request to its answer: receive, hand over, wait, reply.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use trivet_core::Problem;
+use trivet_core::http1::{BodyFraming, ResponseFacts, encode_head, framing};
+use trivet_wire::frames::{ResponseView, UNKNOWN_LENGTH};
+
+use super::content::{Content, ContentEnd};
+use super::log::Record;
+use super::relay::{RelayEnd, Upload};
+use super::{After, Broken, Connection};
+use crate::exchange::{Exchange, Failure};
+use crate::pool::Pool;
+use crate::spool;
+
+/// Pipelined bytes that are read while a request is being answered.
+const PIPELINED_BYTES: usize = 64 << 10;
+/// Content copied behind its head, so that both go out in one piece.
+const COPIED_BYTES: usize = 16 << 10;
+
+/// What happened while the app worked.
+enum Event {
+    /// The head of the answer is there, or the failure.
+    Reply,
+    /// The worker asks for streamed content.
+    ContentWanted,
+    /// The client closed the connection.
+    ClientGone,
+    /// The deadline has passed.
+    Late,
+}
+
+impl Connection {
+    /// Answer the admitted request.
+    pub(super) async fn answer(&mut self, mut record: Record) -> After {
+        record.keep_alive = self.admitted.keep_alive && !self.shared.is_draining();
+        let Some(pool) = self.shared.pool.clone() else {
+            return self.refuse(Problem::NotFound, record).await;
+        };
+        let (content, taken) = match self.receive_content(&mut record).await {
+            Ok(received) => received,
+            Err(ContentEnd::Problem(problem)) => return self.refuse(problem, record).await,
+            Err(ContentEnd::Aborted) => {
+                record.aborted = true;
+                self.log(&record);
+                return After::Close;
+            }
+        };
+        let Some(frame) = self.frame(&record, &content) else {
+            self.answer_problem(Problem::NotFound, &mut record).await;
+            return self.finish(&record, taken);
+        };
+        let mut upload = Upload::none();
+        let descriptor = match &content {
+            Content::File(file) => match file.reopen() {
+                Ok(file) => Some(Arc::new(file)),
+                Err(_) => return self.refuse(Problem::Internal, record).await,
+            },
+            Content::Stream(length) => {
+                upload = Upload::new(*length, &self.admitted, taken, &self.shared);
+                None
+            }
+            _ => None,
+        };
+        let is_replayable = !matches!(content, Content::Stream(_));
+        let received_us = record.received_us;
+        let waker = poll_fn(|context| Poll::Ready(context.waker().clone())).await;
+        let exchange = Arc::new(Exchange::new(
+            frame,
+            descriptor,
+            received_us,
+            is_replayable,
+            waker,
+        ));
+        if let Err(problem) = pool.submit(&exchange) {
+            self.answer_problem(problem, &mut record).await;
+            return self.finish(&record, taken);
+        }
+        let after = self
+            .await_reply(&pool, &exchange, &mut record, &mut upload)
+            .await;
+        drop(content);
+        match after {
+            None => {
+                let taken = upload.taken(taken);
+                self.finish(&record, taken)
+            }
+            Some(after) => {
+                self.log(&record);
+                after
+            }
+        }
+    }
+
+    /// Log, and go on with the next request if the connection may be kept.
+    fn finish(&mut self, record: &Record, taken: usize) -> After {
+        self.log(record);
+        if record.keep_alive {
+            After::Next(taken)
+        } else {
+            After::Linger
+        }
+    }
+
+    /// Wait for the answer and pass it on. `None`: it came to its end.
+    async fn await_reply(
+        &mut self,
+        pool: &Arc<Pool>,
+        exchange: &Arc<Exchange>,
+        record: &mut Record,
+        upload: &mut Upload,
+    ) -> Option<After> {
+        let queue_us = u64::from(self.shared.config.timeouts.queue_wait_ms) * 1000;
+        self.watch.set_at(record.received_us + queue_us);
+        loop {
+            match poll_fn(|context| self.poll_event(context, exchange, upload)).await {
+                Event::Reply => break,
+                Event::Late if pool.withdraw(exchange) => {
+                    self.watch.clear();
+                    record.keep_alive &= upload.is_done();
+                    self.answer_problem(Problem::QueueTimeout, record).await;
+                    return None;
+                }
+                // It has been started: how long it may run is another question.
+                Event::Late if !self.shared.is_cut_off() => self.watch.clear(),
+                Event::ContentWanted => {
+                    if let Err(end) = self.upload_more(pool, exchange, record, upload).await {
+                        return self.break_upload(end, pool, exchange, record).await;
+                    }
+                }
+                Event::ClientGone | Event::Late => {
+                    pool.cancel(exchange);
+                    record.aborted = true;
+                    return Some(After::Close);
+                }
+            }
+        }
+        self.watch.clear();
+        let (head, whole, failure) = {
+            let mut reply = exchange.reply();
+            record.worker = reply.worker;
+            if reply.handed_out_us != 0 {
+                record.queue_us = Some(reply.handed_out_us.saturating_sub(record.received_us));
+            }
+            (reply.head.take(), reply.whole, reply.failure.clone())
+        };
+        record.keep_alive &= upload.is_done();
+        let Some(head) = head else {
+            let problem = problem_of(failure, record);
+            self.answer_problem(problem, record).await;
+            return None;
+        };
+        self.reply(pool, exchange, record, &head, whole, upload)
+            .await
+    }
+
+    /// Send the answer whose head is there.
+    async fn reply(
+        &mut self,
+        pool: &Arc<Pool>,
+        exchange: &Arc<Exchange>,
+        record: &mut Record,
+        payload: &Bytes,
+        whole: bool,
+        upload: &mut Upload,
+    ) -> Option<After> {
+        let Ok(view) = ResponseView::parse(payload) else {
+            pool.cancel(exchange);
+            self.answer_problem(Problem::BadAppResponse, record).await;
+            return None;
+        };
+        record.status = view.head.status;
+        record.app_us = Some(u64::from(view.head.app_us));
+        let date = self.shared.date();
+        let facts = ResponseFacts {
+            version: self.head.version,
+            head_request: self.head.method.of(&self.buf) == b"HEAD",
+            keep_alive: record.keep_alive && !self.shared.is_draining(),
+            date: &date,
+            server: self
+                .shared
+                .config
+                .server_field
+                .as_deref()
+                .map(str::as_bytes),
+        };
+        let declared = Some(view.head.declared_length).filter(|&length| length != UNKNOWN_LENGTH);
+        let known = whole.then_some(view.content.len() as u64);
+        let framing = framing(view.head.status, &facts, declared, known);
+        let mut out = std::mem::take(&mut self.out);
+        out.clear();
+        let written = encode_head(
+            &mut out,
+            view.head.status,
+            view.head.reason,
+            view.fields(),
+            framing,
+            &facts,
+        );
+        let Ok(written) = written else {
+            self.out = out;
+            pool.cancel(exchange);
+            self.answer_problem(Problem::BadAppResponse, record).await;
+            return None;
+        };
+        record.keep_alive = written.keep_alive;
+        let result = match framing {
+            BodyFraming::NoBody | BodyFraming::Length(0) => {
+                let result = self.send(&[&out]).await;
+                if !whole {
+                    pool.cancel(exchange);
+                }
+                result.map_err(RelayEnd::from)
+            }
+            _ if whole => {
+                record.bytes_out = view.content.len() as u64;
+                if view.content.len() <= COPIED_BYTES {
+                    out.extend_from_slice(view.content);
+                    self.send(&[&out]).await.map_err(RelayEnd::from)
+                } else {
+                    self.send(&[&out, view.content])
+                        .await
+                        .map_err(RelayEnd::from)
+                }
+            }
+            _ => {
+                let first = payload.slice_ref(view.content);
+                self.relay(pool, exchange, record, &mut out, first, framing, upload)
+                    .await
+            }
+        };
+        out.clear();
+        if out.capacity() <= 4 * COPIED_BYTES {
+            self.out = out;
+        }
+        match result {
+            Ok(()) => None,
+            Err(end) => {
+                pool.cancel(exchange);
+                record.aborted = end == RelayEnd::Client;
+                if let RelayEnd::App = end {
+                    let failure = exchange.reply().failure.clone();
+                    let _ = problem_of(failure, record);
+                }
+                Some(After::Close)
+            }
+        }
+    }
+
+    /// What happens next while the app works.
+    fn poll_event(
+        &mut self,
+        context: &mut Context<'_>,
+        exchange: &Exchange,
+        upload: &mut Upload,
+    ) -> Poll<Event> {
+        let (is_there, wanted) = {
+            let reply = exchange.reply();
+            (
+                reply.head.is_some() || reply.failure.is_some(),
+                reply.wanted,
+            )
+        };
+        if is_there {
+            return Poll::Ready(Event::Reply);
+        }
+        if upload.is_open() {
+            if wanted > upload.sent() && !upload.is_done() {
+                return Poll::Ready(Event::ContentWanted);
+            }
+        } else if self.buf.len() < PIPELINED_BYTES + self.head.len {
+            match self.stream.poll_read(context, &mut self.buf) {
+                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Event::ClientGone),
+                Poll::Ready(Ok(_)) => context.waker().wake_by_ref(),
+                Poll::Pending => {}
+            }
+        }
+        self.poll_deadline(context).map(|broken| match broken {
+            Broken::Late => Event::Late,
+            Broken::CutOff | Broken::Gone => Event::ClientGone,
+        })
+    }
+}
+
+/// What to answer, and what to write down.
+fn problem_of(failure: Option<Failure>, record: &mut Record) -> Problem {
+    match failure {
+        Some(Failure::Problem(problem)) => {
+            record.error = Some(problem.code().to_owned());
+            problem
+        }
+        Some(Failure::Raised { error, place }) => {
+            record.error = Some(if place.is_empty() {
+                error
+            } else {
+                format!("{error} at {place}")
+            });
+            Problem::AppFailed
+        }
+        None => Problem::Internal,
+    }
+}
+
+/// Read a part of a file for sending.
+pub(super) async fn read_part(
+    file: &Arc<std::fs::File>,
+    offset: u64,
+    length: usize,
+) -> std::io::Result<Vec<u8>> {
+    spool::read_at(Arc::clone(file), offset, length).await
+}

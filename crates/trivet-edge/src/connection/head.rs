@@ -1,0 +1,94 @@
+//! Receiving a request head in time.
+
+use std::future::poll_fn;
+use std::task::{Context, Poll};
+
+use trivet_core::Problem;
+use trivet_core::http1::Parse;
+
+use super::{Broken, Connection, give_buffer, take_buffer};
+use crate::clock::now_us;
+
+/// Why no request head came.
+#[derive(Debug)]
+pub(super) enum HeadEnd {
+    /// The client is done, or never began: nothing to answer, nothing to log.
+    Quiet,
+    /// The client left in the middle of a head.
+    Aborted {
+        /// When its first byte came.
+        begun_us: u64,
+    },
+    /// It is refused.
+    Problem {
+        /// Why.
+        problem: Problem,
+        /// When its first byte came.
+        begun_us: u64,
+    },
+}
+
+impl Connection {
+    /// Receive the next request head into `head`; returns when it began.
+    pub(super) async fn receive_head(&mut self, is_first: bool) -> Result<u64, HeadEnd> {
+        let timeouts = &self.shared.config.timeouts;
+        // A new connection is expected to speak at once; a kept one may rest.
+        let patience_ms = if is_first {
+            timeouts.request_head_ms
+        } else {
+            timeouts.keep_alive_ms
+        };
+        let head_ms = timeouts.request_head_ms;
+        if self.buf.is_empty() {
+            self.watch.set(patience_ms);
+            self.watch.set_idle(true);
+            let filled = poll_fn(|context| self.poll_first(context)).await;
+            self.watch.set_idle(false);
+            if filled.is_err() {
+                return Err(HeadEnd::Quiet);
+            }
+        }
+        let begun_us = now_us();
+        self.watch.set_at(begun_us + u64::from(head_ms) * 1000);
+        loop {
+            match self.head.parse(&self.buf, &self.shared.head_limits) {
+                Ok(Parse::Complete) => {
+                    self.watch.clear();
+                    return Ok(begun_us);
+                }
+                Ok(Parse::Partial) => {}
+                Err(problem) => return Err(HeadEnd::Problem { problem, begun_us }),
+            }
+            match self.fill().await {
+                Ok(_) => {}
+                Err(Broken::Late) => {
+                    self.head.reset();
+                    return Err(HeadEnd::Problem {
+                        problem: Problem::RequestTimeout,
+                        begun_us,
+                    });
+                }
+                Err(Broken::Gone | Broken::CutOff) => return Err(HeadEnd::Aborted { begun_us }),
+            }
+        }
+    }
+
+    /// Wait for the first bytes, without a buffer of our own while there are none.
+    fn poll_first(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Broken>> {
+        let mut buffer = take_buffer();
+        match self.stream.poll_read(context, &mut buffer) {
+            Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Err(Broken::Gone)),
+            Poll::Ready(Ok(_)) => {
+                self.buf = buffer;
+                Poll::Ready(Ok(()))
+            }
+            Poll::Pending => {
+                give_buffer(buffer);
+                if self.shared.is_draining() {
+                    return Poll::Ready(Err(Broken::CutOff));
+                }
+                self.poll_deadline(context).map(Err)
+            }
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Answers that the edge gives by itself: small, honest, with the request's id.
+
+use trivet_core::Problem;
+use trivet_core::http1::{BodyFraming, KnownField, ResponseFacts, encode_head};
+use trivet_core::problem::{PageFormat, page};
+
+use super::Connection;
+use super::log::Record;
+
+impl Connection {
+    /// Answer with a page about `problem`.
+    pub(super) async fn answer_problem(&mut self, problem: Problem, record: &mut Record) {
+        record.status = problem.status();
+        if record.error.is_none() {
+            record.error = Some(problem.code().to_owned());
+        }
+        let accept = self
+            .head
+            .values(&self.buf, KnownField::Accept)
+            .next()
+            .unwrap_or_default();
+        let (content_type, content) = page(&problem, &record.id, PageFormat::from_accept(accept));
+        let is_head = self.head.method.of(&self.buf) == b"HEAD";
+        record.keep_alive &= !problem.closes_connection();
+        let length = content.len().to_string();
+        let retry_after = problem.retry_after_s().map(|seconds| seconds.to_string());
+        let mut fields: Vec<(&[u8], &[u8])> = vec![
+            (b"Content-Type", content_type.as_bytes()),
+            (b"Cache-Control", b"no-store"),
+            (b"X-Request-ID", record.id.as_bytes()),
+        ];
+        if is_head {
+            fields.push((b"Content-Length", length.as_bytes()));
+        }
+        if let Some(seconds) = &retry_after {
+            fields.push((b"Retry-After", seconds.as_bytes()));
+        }
+        let date = self.shared.date();
+        let facts = ResponseFacts {
+            version: self.head.version,
+            head_request: is_head,
+            keep_alive: record.keep_alive,
+            date: &date,
+            server: self
+                .shared
+                .config
+                .server_field
+                .as_deref()
+                .map(str::as_bytes),
+        };
+        let framing = if is_head {
+            BodyFraming::NoBody
+        } else {
+            BodyFraming::Length(content.len() as u64)
+        };
+        let mut out = std::mem::take(&mut self.out);
+        out.clear();
+        let reason = problem.reason().as_bytes();
+        let written = encode_head(
+            &mut out,
+            problem.status(),
+            reason,
+            fields.into_iter(),
+            framing,
+            &facts,
+        );
+        if !is_head {
+            out.extend_from_slice(&content);
+            record.bytes_out = content.len() as u64;
+        }
+        if written.is_err() || self.send(&[&out]).await.is_err() {
+            record.keep_alive = false;
+            record.aborted = true;
+        }
+        self.out = out;
+    }
+}

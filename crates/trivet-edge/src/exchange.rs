@@ -1,0 +1,158 @@
+//! One request on its way through a worker, shared by the client's connection
+//! and the worker's link.
+//!
+//! Where the request is (queued, handed out) belongs to the [`crate::pool`];
+//! here is what both sides pass to each other: the request's frame, and the
+//! answer as far as it has come.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::sync::Arc;
+use std::task::Waker;
+
+use bytes::Bytes;
+use parking_lot::{Mutex, MutexGuard};
+
+/// A piece of a response's content.
+#[derive(Debug)]
+pub enum Segment {
+    /// Bytes in memory.
+    Memory(Bytes),
+    /// A part of a file: one that the app handed over, or spilled content.
+    File {
+        /// The file; read by position only.
+        file: Arc<File>,
+        /// Where the part starts.
+        offset: u64,
+        /// Bytes of the part.
+        length: u64,
+    },
+}
+
+/// Why an answer will not come, or not come to its end.
+#[derive(Debug, Clone)]
+pub enum Failure {
+    /// The edge or the worker's death ended it.
+    Problem(trivet_core::Problem),
+    /// The app raised.
+    Raised {
+        /// What: `ZeroDivisionError: division by zero`.
+        error: String,
+        /// Where: `app.py:17 in boom`.
+        place: String,
+    },
+}
+
+/// The answer as far as it has come.
+#[derive(Debug, Default)]
+pub struct Reply {
+    /// Payload of the `Response` frame.
+    pub head: Option<Bytes>,
+    /// Whether the head came with all of the content.
+    pub whole: bool,
+    /// Content behind what came with the head.
+    pub segments: VecDeque<Segment>,
+    /// No further content comes.
+    pub ended: bool,
+    /// It broke off.
+    pub failure: Option<Failure>,
+    /// Content bytes in memory segments.
+    pub buffered: u64,
+    /// Content bytes spilled to a file so far.
+    pub spilled: u64,
+    /// Content bytes that the worker has sent and got no new credit for.
+    pub uncredited: u32,
+    /// Bytes of streamed request content that the worker has asked for.
+    pub wanted: u64,
+    /// Time in the app until the head, µs.
+    pub app_us: u32,
+    /// Number of the worker that answered.
+    pub worker: Option<u32>,
+    /// When it was handed to that worker, µs of the monotonic clock.
+    pub handed_out_us: u64,
+}
+
+/// A request and its answer.
+#[derive(Debug)]
+pub struct Exchange {
+    /// The encoded `Request` frame, addressed to nobody yet.
+    pub frame: Vec<u8>,
+    /// The spooled content.
+    pub descriptor: Option<Arc<File>>,
+    /// When the request had come in, µs of the monotonic clock.
+    pub received_us: u64,
+    /// Whether the content can be sent again.
+    pub is_replayable: bool,
+    waker: Waker,
+    reply: Mutex<Reply>,
+    /// The pool's own notes; guarded by the pool's lock for writing.
+    pub(crate) place: Mutex<Place>,
+}
+
+/// Where the request is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// In the central queue.
+    Queued,
+    /// With a worker: its number, the slot, the request's number.
+    HandedOut { worker: u32, slot: u16, number: u64 },
+    /// Answered, failed or withdrawn: nothing more is done for it.
+    Over,
+}
+
+/// The pool's notes on an exchange.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    pub(crate) stage: Stage,
+    pub(crate) attempts: u8,
+    pub(crate) deaths: u8,
+}
+
+impl Exchange {
+    /// A new exchange, whose connection's task is woken by `waker`.
+    pub fn new(
+        frame: Vec<u8>,
+        descriptor: Option<Arc<File>>,
+        received_us: u64,
+        is_replayable: bool,
+        waker: Waker,
+    ) -> Self {
+        Self {
+            frame,
+            descriptor,
+            received_us,
+            is_replayable,
+            waker,
+            reply: Mutex::default(),
+            place: Mutex::new(Place {
+                stage: Stage::Queued,
+                attempts: 0,
+                deaths: 0,
+            }),
+        }
+    }
+
+    /// The answer as far as it has come.
+    pub fn reply(&self) -> MutexGuard<'_, Reply> {
+        self.reply.lock()
+    }
+
+    /// Change the answer, and wake the connection's task.
+    pub fn tell(&self, change: impl FnOnce(&mut Reply)) {
+        change(&mut self.reply.lock());
+        self.waker.wake_by_ref();
+    }
+
+    /// End the exchange with a failure.
+    pub fn fail(&self, failure: Failure) {
+        self.tell(|reply| {
+            reply.ended = true;
+            reply.failure.get_or_insert(failure);
+        });
+    }
+
+    /// Whether a part of the answer has come, so that it cannot be tried again.
+    pub fn is_answered(&self) -> bool {
+        self.reply.lock().head.is_some()
+    }
+}

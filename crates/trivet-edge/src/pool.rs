@@ -1,0 +1,332 @@
+//! The workers of an app, and the one queue before them.
+//!
+//! Strategy: a request goes at once to the process that holds the fewest, if
+//! that is below its window; else it waits in the queue, and goes out when an
+//! answer makes room. Frames for a worker are gathered and written once per
+//! turn of the loop. While somebody waits, a coarse timer looks for requests
+//! that lie unstarted behind a slow one: they are recalled for an idle
+//! process, or another thread of their process is woken for them.
+
+mod handout;
+mod rescue;
+mod worker;
+
+use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::task::Waker;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use trivet_core::Problem;
+use trivet_wire::frames::{Flags, FrameError, HEADER_BYTES, Kind, Reader, put_frame, split_frame};
+
+use crate::claim_map::ClaimMap;
+use crate::clock::now_us;
+use crate::exchange::{Exchange, Failure, Reply, Segment, Stage};
+pub(crate) use worker::{Outgoing, Worker};
+
+/// The app's workers and queue.
+#[derive(Debug)]
+pub struct Pool {
+    state: Mutex<State>,
+    /// Told when requests wait, so that the rescue timer runs.
+    waiting: Notify,
+    /// A response's content that stays in memory while its client is slow.
+    response_memory: u64,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    workers: Vec<Worker>,
+    queue: VecDeque<Arc<Exchange>>,
+    queue_limit: usize,
+    window: u16,
+    next_number: u64,
+}
+
+/// What a lost worker left behind.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Losses {
+    /// Requests that Python had started on it.
+    pub started: u32,
+    /// Requests that go to another worker.
+    pub retried: u32,
+}
+
+impl Pool {
+    /// A pool without workers. `window` 0 follows the service time.
+    pub fn new(queue_limit: u32, window: u16, response_memory: u64) -> Self {
+        let state = State {
+            queue_limit: queue_limit as usize,
+            window,
+            ..State::default()
+        };
+        Self {
+            state: Mutex::new(state),
+            waiting: Notify::new(),
+            response_memory,
+        }
+    }
+
+    /// Give a request to a worker, or to the queue.
+    ///
+    /// # Errors
+    /// [`Problem::QueueFull`] where as many wait as may.
+    pub fn submit(&self, exchange: &Arc<Exchange>) -> Result<(), Problem> {
+        let mut state = self.state.lock();
+        if state.queue.is_empty()
+            && let Some(at) = state.best_worker()
+        {
+            let behind_another = state.hand_out(at, exchange);
+            drop(state);
+            if behind_another {
+                self.waiting.notify_one();
+            }
+            return Ok(());
+        }
+        if state.queue.len() >= state.queue_limit {
+            return Err(Problem::QueueFull);
+        }
+        state.queue.push_back(Arc::clone(exchange));
+        drop(state);
+        self.waiting.notify_one();
+        Ok(())
+    }
+
+    /// Take a request out of the queue, or back from a worker that has not
+    /// started it. Returns whether the app certainly never sees it.
+    pub fn withdraw(&self, exchange: &Arc<Exchange>) -> bool {
+        let mut state = self.state.lock();
+        let stage = exchange.place.lock().stage;
+        match stage {
+            Stage::Queued => {
+                state
+                    .queue
+                    .retain(|waiting| !Arc::ptr_eq(waiting, exchange));
+                exchange.place.lock().stage = Stage::Over;
+                true
+            }
+            Stage::HandedOut {
+                worker,
+                slot,
+                number,
+            } => {
+                let Some(worker) = state.worker(worker) else {
+                    return false;
+                };
+                if worker.recall(slot, number) {
+                    exchange.place.lock().stage = Stage::Over;
+                    state.pump();
+                    return true;
+                }
+                false
+            }
+            Stage::Over => false,
+        }
+    }
+
+    /// Tell the worker that nobody waits for this answer any more.
+    pub fn cancel(&self, exchange: &Arc<Exchange>) {
+        if !self.withdraw(exchange) {
+            self.send(exchange, Kind::Cancel, Flags::default(), &[]);
+        }
+    }
+
+    /// Send a frame about a request to the worker that has it.
+    pub fn send(&self, exchange: &Exchange, kind: Kind, flags: Flags, payload: &[u8]) {
+        let mut state = self.state.lock();
+        let Stage::HandedOut {
+            worker,
+            slot,
+            number,
+        } = exchange.place.lock().stage
+        else {
+            return;
+        };
+        if let Some(worker) = state.worker(worker) {
+            put_frame(worker.out(), kind, flags, slot, number, payload);
+            worker.wake();
+        }
+    }
+
+    /// Let the worker send as many bytes more as have found a place.
+    pub fn give_credit(&self, exchange: &Exchange) {
+        /// Below this a credit frame would cost more than it saves; the
+        /// worker's first credit is several times as large.
+        const LEAST: u32 = 64 << 10;
+        let mut reply = exchange.reply();
+        if reply.uncredited < LEAST || reply.ended || reply.buffered > self.response_memory {
+            return;
+        }
+        let bytes = std::mem::take(&mut reply.uncredited);
+        drop(reply);
+        self.send(
+            exchange,
+            Kind::Credit,
+            Flags::default(),
+            &bytes.to_le_bytes(),
+        );
+    }
+
+    /// Whether content should be spilled to a file, because memory is full.
+    pub fn wants_spill(&self, reply: &Reply) -> bool {
+        reply.buffered > self.response_memory
+    }
+
+    /// Add a worker that has loaded the app.
+    pub fn add_worker(
+        &self,
+        number: u32,
+        pid: u32,
+        threads: u32,
+        claim: ClaimMap,
+        doorbell: OwnedFd,
+    ) {
+        let mut state = self.state.lock();
+        state
+            .workers
+            .push(Worker::new(number, pid, threads, claim, doorbell));
+        state.pump();
+    }
+
+    /// Hand the worker no further request; true where it has none left.
+    pub fn drain_worker(&self, number: u32) -> bool {
+        let mut state = self.state.lock();
+        let Some(worker) = state.worker(number) else {
+            return true;
+        };
+        worker.is_draining = true;
+        worker.wake();
+        let unstarted = worker.recall_all();
+        let idle = worker.is_idle();
+        for exchange in unstarted {
+            state.take_back(&exchange);
+        }
+        state.pump();
+        idle
+    }
+
+    /// Whether the worker drains and has no request left.
+    pub fn is_drained(&self, number: u32) -> bool {
+        let mut state = self.state.lock();
+        state
+            .worker(number)
+            .is_none_or(|worker| worker.is_draining && worker.is_idle())
+    }
+
+    /// Remove a worker whose connection ended, and decide what becomes of its requests.
+    pub fn lose_worker(&self, number: u32) -> Losses {
+        let mut state = self.state.lock();
+        let Some(at) = state
+            .workers
+            .iter()
+            .position(|worker| worker.number == number)
+        else {
+            return Losses::default();
+        };
+        let worker = state.workers.swap_remove(at);
+        let losses = state.settle(worker);
+        state.pump();
+        losses
+    }
+
+    /// Register the task that writes the worker's frames, and take what is to be written.
+    pub(crate) fn take_output(
+        &self,
+        number: u32,
+        waker: &Waker,
+        out: &mut VecDeque<Outgoing>,
+    ) -> bool {
+        let mut state = self.state.lock();
+        match state.worker(number) {
+            Some(worker) => {
+                worker.take_output(waker, out);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Take in what a worker has sent, and hand out what waits for its room.
+    ///
+    /// Returns how many bytes of `input` were whole frames.
+    pub(crate) fn absorb(
+        &self,
+        number: u32,
+        input: &[u8],
+        descriptors: &mut VecDeque<OwnedFd>,
+    ) -> Result<usize, FrameError> {
+        let mut state = self.state.lock();
+        let Some(worker) = state.worker(number) else {
+            return Ok(input.len());
+        };
+        let mut taken = 0;
+        while let Some((header, payload)) = split_frame(input.get(taken..).unwrap_or_default())? {
+            taken += HEADER_BYTES + payload.len();
+            worker.take_frame(&header, payload, descriptors, self.response_memory)?;
+        }
+        state.pump();
+        Ok(taken)
+    }
+
+    /// Look for requests that wait behind slow ones; false where nobody waits.
+    pub fn rescue(&self) -> bool {
+        self.state.lock().rescue(now_us())
+    }
+
+    /// Wait until requests may have to be rescued.
+    ///
+    /// # Cancel safety
+    /// Safe: a notice that came is kept for the next call.
+    pub async fn someone_waits(&self) {
+        self.waiting.notified().await;
+    }
+
+    /// Waiting and handed-out requests.
+    pub fn load(&self) -> (usize, usize) {
+        let state = self.state.lock();
+        let in_flight = state.workers.iter().map(Worker::outstanding).sum();
+        (state.queue.len(), in_flight)
+    }
+
+    /// Fail all that wait: no worker will come.
+    pub fn fail_queue(&self, problem: Problem) {
+        let queue = std::mem::take(&mut self.state.lock().queue);
+        for exchange in queue {
+            exchange.place.lock().stage = Stage::Over;
+            exchange.fail(Failure::Problem(problem));
+        }
+    }
+}
+
+/// Parse a `File` frame's payload.
+fn file_part(payload: &[u8]) -> Result<(u64, u64), FrameError> {
+    let mut reader = Reader::new(payload);
+    let part = (reader.u64()?, reader.u64()?);
+    reader.end()?;
+    Ok(part)
+}
+
+/// Parse a `Failed` frame's payload.
+fn failure(payload: &[u8]) -> Result<Failure, FrameError> {
+    let mut reader = Reader::new(payload);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let failure = Failure::Raised {
+        error: text(reader.bytes16()?),
+        place: text(reader.bytes16()?),
+    };
+    reader.end()?;
+    Ok(failure)
+}
+
+/// Append content to an answer; counts it against memory.
+fn push_content(reply: &mut Reply, content: &[u8]) {
+    if !content.is_empty() {
+        reply.buffered += content.len() as u64;
+        reply
+            .segments
+            .push_back(Segment::Memory(Bytes::copy_from_slice(content)));
+    }
+}

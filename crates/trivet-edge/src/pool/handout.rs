@@ -1,0 +1,105 @@
+//! Which worker gets a request, and what becomes of those of a lost one.
+
+use std::sync::Arc;
+
+use trivet_core::Problem;
+use trivet_core::retry::{RetryVerdict, WorkState, verdict};
+use trivet_wire::frames::{HEADER_BYTES, RequestView};
+
+use super::worker::{ClaimState, Worker};
+use super::{Losses, State};
+use crate::clock::now_us;
+use crate::exchange::{Exchange, Failure, Stage};
+
+impl State {
+    pub(super) fn worker(&mut self, number: u32) -> Option<&mut Worker> {
+        self.workers
+            .iter_mut()
+            .find(|worker| worker.number == number)
+    }
+
+    /// The worker with the fewest requests ahead, among those with room.
+    pub(super) fn best_worker(&self) -> Option<usize> {
+        let window = self.window;
+        let with_room = self
+            .workers
+            .iter()
+            .enumerate()
+            .filter(|(_, worker)| worker.room(window) > 0);
+        with_room
+            .min_by_key(|(_, worker)| worker.ahead())
+            .map(|(at, _)| at)
+    }
+
+    /// Hand a request to the worker at `at`; true where it lies behind another.
+    pub(super) fn hand_out(&mut self, at: usize, exchange: &Arc<Exchange>) -> bool {
+        let number = self.next_number;
+        self.next_number += 1;
+        let Some(worker) = self.workers.get_mut(at) else {
+            return false;
+        };
+        let behind_another = worker.ahead() > 0;
+        worker.hand_out(exchange, number, now_us());
+        behind_another
+    }
+
+    /// Hand out what waits, as far as there is room.
+    pub(super) fn pump(&mut self) {
+        while !self.queue.is_empty() {
+            let Some(at) = self.best_worker() else { return };
+            let Some(exchange) = self.queue.pop_front() else {
+                return;
+            };
+            self.hand_out(at, &exchange);
+        }
+    }
+
+    /// Put a recalled request back; its worker never tried it.
+    pub(super) fn take_back(&mut self, exchange: &Arc<Exchange>) {
+        let mut place = exchange.place.lock();
+        place.attempts = place.attempts.saturating_sub(1);
+        drop(place);
+        self.put_back(exchange);
+    }
+
+    /// Put a request back where it was: before all that wait.
+    pub(super) fn put_back(&mut self, exchange: &Arc<Exchange>) {
+        exchange.place.lock().stage = Stage::Queued;
+        self.queue.push_front(Arc::clone(exchange));
+    }
+
+    /// Decide for each request of a lost worker by RFC 9110 section 9.2.2.
+    pub(super) fn settle(&mut self, worker: Worker) -> Losses {
+        let mut losses = Losses::default();
+        let mut held = worker.into_held();
+        // Put back from the last to the first, so that they keep their order.
+        held.sort_by_key(|&(_, number, _, _)| std::cmp::Reverse(number));
+        for (_, _, exchange, claim) in held {
+            let state = match claim {
+                _ if exchange.is_answered() => WorkState::Answered,
+                ClaimState::Started => WorkState::Started,
+                ClaimState::Unstarted => WorkState::NotStarted,
+            };
+            let mut place = exchange.place.lock();
+            if state != WorkState::NotStarted {
+                losses.started += 1;
+                place.deaths = place.deaths.saturating_add(1);
+            }
+            let (attempts, deaths) = (place.attempts, place.deaths);
+            place.stage = Stage::Over;
+            drop(place);
+            let method = RequestView::parse(exchange.frame.get(HEADER_BYTES..).unwrap_or_default())
+                .map_or(&b""[..], |request| request.head.method);
+            match verdict(state, method, exchange.is_replayable, attempts, deaths) {
+                RetryVerdict::Retry => {
+                    losses.retried += 1;
+                    self.put_back(&exchange);
+                }
+                RetryVerdict::Answer(problem) => exchange.fail(Failure::Problem(problem)),
+                RetryVerdict::Quarantine => exchange.fail(Failure::Problem(Problem::Quarantined)),
+                RetryVerdict::Abort => exchange.fail(Failure::Problem(Problem::WorkerLost)),
+            }
+        }
+        losses
+    }
+}

@@ -1,0 +1,176 @@
+//! No request waits behind a slow one while anybody is idle.
+//!
+//! Looks at the pool once per millisecond, only while somebody waits.
+
+use std::sync::Arc;
+
+use super::State;
+use super::worker::Worker;
+use crate::clock::process_cpu_us;
+use crate::exchange::Exchange;
+
+/// A request that has been running for longer holds its thread.
+const LONG_US: u64 = 1000;
+/// A process that holds the interpreter lock with one request gets a second
+/// thread only after this long: two threads that both want the lock are slower
+/// than one, but nobody should wait behind a long computation for ever.
+const PATIENCE_US: u64 = 20_000;
+/// Least time between two looks at a process's CPU clock that says anything.
+const LOOK_US: u64 = 500;
+
+/// What was seen of a process at the last look.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Look {
+    at_us: u64,
+    cpu_us: u64,
+    completed: u64,
+}
+
+/// What a process is doing since the last look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Activity {
+    /// It answers requests, or it is too early to tell.
+    Moving,
+    /// It computes: another thread would only fight for the interpreter lock.
+    Computing,
+    /// It waits for something: another thread can run.
+    Waiting,
+}
+
+impl State {
+    /// Recall, wake and hand out as needed; false where nobody waits.
+    pub(super) fn rescue(&mut self, now_us: u64) -> bool {
+        let mut someone_waits = !self.queue.is_empty();
+        for at in 0..self.workers.len() {
+            let Some(worker) = self.workers.get_mut(at) else {
+                break;
+            };
+            let (unstarted, longest_us) = worker.backlog(now_us);
+            if unstarted == 0 && self.queue.is_empty() {
+                continue;
+            }
+            someone_waits = true;
+            let activity = worker.look(now_us);
+            if worker.ahead() == unstarted || longest_us < LONG_US || activity == Activity::Moving {
+                continue;
+            }
+            self.recall_for_idle(at);
+            let Some(worker) = self.workers.get_mut(at) else {
+                break;
+            };
+            let worth_it = activity == Activity::Waiting || longest_us > PATIENCE_US;
+            if worth_it {
+                worker.set_aside(now_us);
+            }
+        }
+        self.pump();
+        someone_waits
+    }
+
+    /// Move unstarted requests of the worker at `at` to idle workers.
+    fn recall_for_idle(&mut self, at: usize) {
+        let idle = self
+            .workers
+            .iter()
+            .filter(|worker| worker.is_idle() && !worker.is_draining)
+            .count();
+        let Some(worker) = self.workers.get_mut(at) else {
+            return;
+        };
+        let recalled: Vec<Arc<Exchange>> = worker.recall_some(idle);
+        for exchange in recalled.iter().rev() {
+            self.take_back(exchange);
+        }
+        self.pump();
+    }
+}
+
+impl Worker {
+    /// Unstarted requests, and for how long the longest of those that are
+    /// running and not aside has been running.
+    fn backlog(&self, now_us: u64) -> (usize, u64) {
+        let page = self.claim.page();
+        let mut unstarted = 0;
+        let mut longest = 0;
+        for (slot, held) in self.slots() {
+            match page.running_since(slot, held.number) {
+                None => unstarted += 1,
+                Some(since) if !held.is_aside && since != 0 => {
+                    longest = longest.max(now_us.saturating_sub(since));
+                }
+                Some(_) => {}
+            }
+        }
+        (unstarted, longest)
+    }
+
+    fn look(&mut self, now_us: u64) -> Activity {
+        let last = self.last_look;
+        let elapsed = now_us.saturating_sub(last.at_us);
+        if elapsed < LOOK_US {
+            return Activity::Moving;
+        }
+        let cpu_us = process_cpu_us(self.pid).unwrap_or(0);
+        self.last_look = Look {
+            at_us: now_us,
+            cpu_us,
+            completed: self.completed,
+        };
+        // A look from long ago says nothing about now.
+        if elapsed > 20 * LOOK_US || last.completed != self.completed {
+            return Activity::Moving;
+        }
+        if cpu_us.saturating_sub(last.cpu_us) * 2 > elapsed {
+            Activity::Computing
+        } else {
+            Activity::Waiting
+        }
+    }
+
+    /// Count the long-running requests aside, and wake a thread for the rest.
+    fn set_aside(&mut self, now_us: u64) {
+        let page = self.claim.page();
+        let long: Vec<u16> = self
+            .slots()
+            .filter(|(slot, held)| {
+                let since = page.running_since(*slot, held.number);
+                !held.is_aside
+                    && since
+                        .is_some_and(|since| since != 0 && now_us.saturating_sub(since) >= LONG_US)
+            })
+            .map(|(slot, _)| slot)
+            .collect();
+        for slot in long {
+            if self.aside + 1 >= self.threads {
+                return;
+            }
+            if let Some(held) = self.slot_mut(slot) {
+                held.is_aside = true;
+                self.aside += 1;
+                self.ring();
+            }
+        }
+    }
+
+    /// Take back at most `most` unstarted requests, the newest first.
+    fn recall_some(&mut self, most: usize) -> Vec<Arc<Exchange>> {
+        if most == 0 {
+            return Vec::new();
+        }
+        let mut held: Vec<_> = self
+            .slots()
+            .map(|(slot, held)| (held.number, slot))
+            .collect();
+        held.sort_unstable();
+        let mut recalled = Vec::new();
+        for (number, slot) in held {
+            if recalled.len() == most {
+                break;
+            }
+            if self.claim.page().recall(slot, number) {
+                recalled.extend(self.release(slot, number));
+            }
+        }
+        recalled
+    }
+}

@@ -1,0 +1,366 @@
+//! One worker process as the edge sees it: what it holds, and what it is sent.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::task::Waker;
+
+use bytes::Bytes;
+use trivet_core::dispatch::ServiceTime;
+use trivet_wire::claim::SLOTS;
+use trivet_wire::frames::{
+    Flags, FrameError, Header, Kind, Reader, address_request, check_hello, put_frame,
+};
+
+use super::{failure, file_part, push_content};
+use crate::claim_map::ClaimMap;
+use crate::exchange::{Exchange, Segment, Stage};
+
+/// Bytes to write, with the descriptor that goes out with the first of them.
+#[derive(Debug, Default)]
+pub(crate) struct Outgoing {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) descriptor: Option<Arc<File>>,
+}
+
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) exchange: Arc<Exchange>,
+    pub(super) number: u64,
+    /// Its thread is busy for long: another one serves the requests behind it.
+    pub(super) is_aside: bool,
+}
+
+/// A worker process.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    pub(super) number: u32,
+    pub(super) pid: u32,
+    pub(super) threads: usize,
+    pub(super) claim: ClaimMap,
+    doorbell: OwnedFd,
+    slots: Vec<Option<Slot>>,
+    free: Vec<u16>,
+    pub(super) aside: usize,
+    pub(super) is_draining: bool,
+    pub(super) service: ServiceTime,
+    /// Answers so far: it is stuck if none came between two looks.
+    pub(super) completed: u64,
+    pub(super) last_look: super::rescue::Look,
+    out: VecDeque<Outgoing>,
+    waker: Option<Waker>,
+}
+
+impl Worker {
+    pub(super) fn new(
+        number: u32,
+        pid: u32,
+        threads: u32,
+        claim: ClaimMap,
+        doorbell: OwnedFd,
+    ) -> Self {
+        Self {
+            number,
+            pid,
+            threads: threads as usize,
+            claim,
+            doorbell,
+            slots: (0..SLOTS).map(|_| None).collect(),
+            // The last of the list is taken first: low slots stay warm.
+            free: (0..u16::try_from(SLOTS).unwrap_or(0)).rev().collect(),
+            aside: 0,
+            is_draining: false,
+            service: ServiceTime::default(),
+            completed: 0,
+            last_look: super::rescue::Look::default(),
+            out: VecDeque::new(),
+            waker: None,
+        }
+    }
+
+    /// Requests that it holds.
+    pub(super) fn outstanding(&self) -> usize {
+        SLOTS - self.free.len()
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.outstanding() == 0
+    }
+
+    /// Requests it may still be given.
+    pub(super) fn room(&self, window: u16) -> usize {
+        if self.is_draining || self.aside >= self.threads {
+            return 0;
+        }
+        let most = self.aside + usize::from(self.service.window(window));
+        most.min(SLOTS).saturating_sub(self.outstanding())
+    }
+
+    /// Requests ahead of a new one, not counting those that are aside.
+    pub(super) fn ahead(&self) -> usize {
+        self.outstanding() - self.aside
+    }
+
+    /// Give it a request. The caller has checked that there is room.
+    pub(super) fn hand_out(&mut self, exchange: &Arc<Exchange>, number: u64, now_us: u64) {
+        let Some(slot) = self.free.pop() else { return };
+        let mut place = exchange.place.lock();
+        place.stage = Stage::HandedOut {
+            worker: self.number,
+            slot,
+            number,
+        };
+        let attempt = place.attempts;
+        place.attempts = place.attempts.saturating_add(1);
+        drop(place);
+        exchange.reply().handed_out_us = now_us;
+        self.claim.page().hand_out(slot, number);
+        let out = match &exchange.descriptor {
+            None => self.out(),
+            Some(file) => {
+                let bytes = Vec::new();
+                self.out.push_back(Outgoing {
+                    bytes,
+                    descriptor: Some(Arc::clone(file)),
+                });
+                self.last_out()
+            }
+        };
+        let start = out.len();
+        out.extend_from_slice(&exchange.frame);
+        if let Some(frame) = out.get_mut(start..) {
+            address_request(frame, slot, number, attempt);
+        }
+        if let Some(place) = self.slots.get_mut(usize::from(slot)) {
+            *place = Some(Slot {
+                exchange: Arc::clone(exchange),
+                number,
+                is_aside: false,
+            });
+        }
+        self.wake();
+    }
+
+    /// Where frames without descriptors are appended.
+    pub(super) fn out(&mut self) -> &mut Vec<u8> {
+        if self.out.is_empty() {
+            self.out.push_back(Outgoing::default());
+        }
+        self.last_out()
+    }
+
+    fn last_out(&mut self) -> &mut Vec<u8> {
+        let at = self.out.len().saturating_sub(1);
+        &mut self.out[at].bytes
+    }
+
+    /// Let the task run that writes to the worker.
+    pub(super) fn wake(&self) {
+        if let Some(waker) = &self.waker {
+            waker.wake_by_ref();
+        }
+    }
+
+    pub(super) fn take_output(&mut self, waker: &Waker, out: &mut VecDeque<Outgoing>) {
+        if !self
+            .waker
+            .as_ref()
+            .is_some_and(|known| known.will_wake(waker))
+        {
+            self.waker = Some(waker.clone());
+        }
+        out.append(&mut self.out);
+    }
+
+    /// Wake one more thread of the process.
+    pub(super) fn ring(&self) {
+        let _ = rustix::io::write(&self.doorbell, &1u64.to_ne_bytes());
+    }
+
+    /// All that it holds.
+    pub(super) fn slots(&self) -> impl Iterator<Item = (u16, &Slot)> {
+        self.slots
+            .iter()
+            .enumerate()
+            .filter_map(|(at, slot)| Some((u16::try_from(at).ok()?, slot.as_ref()?)))
+    }
+
+    pub(super) fn slot_mut(&mut self, slot: u16) -> Option<&mut Slot> {
+        self.slots.get_mut(usize::from(slot))?.as_mut()
+    }
+
+    /// Take an unstarted request back; false where Python has started it.
+    pub(super) fn recall(&mut self, slot: u16, number: u64) -> bool {
+        self.claim.page().recall(slot, number) && self.release(slot, number).is_some()
+    }
+
+    /// Take all unstarted requests back.
+    pub(super) fn recall_all(&mut self) -> Vec<Arc<Exchange>> {
+        let held: Vec<_> = self
+            .slots()
+            .map(|(slot, held)| (slot, held.number))
+            .collect();
+        let page = self.claim.page();
+        let unstarted: Vec<_> = held
+            .into_iter()
+            .filter(|&(slot, number)| page.recall(slot, number))
+            .collect();
+        unstarted
+            .into_iter()
+            .filter_map(|(slot, number)| self.release(slot, number))
+            .collect()
+    }
+
+    /// Free a slot, if it still is this request's.
+    pub(super) fn release(&mut self, slot: u16, number: u64) -> Option<Arc<Exchange>> {
+        let place = self.slots.get_mut(usize::from(slot))?;
+        let held = place.take_if(|held| held.number == number)?;
+        self.free.push(slot);
+        self.aside -= usize::from(held.is_aside);
+        Some(held.exchange)
+    }
+
+    /// Everything it held, at its end.
+    pub(super) fn into_held(mut self) -> Vec<(u16, u64, Arc<Exchange>, ClaimState)> {
+        let page = self.claim.page();
+        let mut held = Vec::new();
+        for (at, slot) in self.slots.iter_mut().enumerate() {
+            if let (Ok(at), Some(slot)) = (u16::try_from(at), slot.take()) {
+                let state = if page.recall(at, slot.number) {
+                    ClaimState::Unstarted
+                } else {
+                    ClaimState::Started
+                };
+                held.push((at, slot.number, slot.exchange, state));
+            }
+        }
+        held
+    }
+
+    /// Take in one frame from the worker.
+    pub(super) fn take_frame(
+        &mut self,
+        header: &Header,
+        payload: &[u8],
+        descriptors: &mut VecDeque<OwnedFd>,
+        memory: u64,
+    ) -> Result<(), FrameError> {
+        let file = if header.flags.has(Flags::DESCRIPTOR) {
+            Some(File::from(
+                descriptors
+                    .pop_front()
+                    .ok_or(FrameError::Value("descriptor"))?,
+            ))
+        } else {
+            None
+        };
+        if header.kind == Kind::Hello {
+            return check_hello(payload).map(|_| ());
+        }
+        // Frames of a request that was recalled or is over say nothing any more.
+        let Some(held) = self
+            .slot_mut(header.slot)
+            .filter(|held| held.number == header.request)
+        else {
+            return Ok(());
+        };
+        let exchange = Arc::clone(&held.exchange);
+        let ended = header.flags.has(Flags::END);
+        match header.kind {
+            Kind::Response => self.take_response(&exchange, payload, ended)?,
+            Kind::Data => exchange.tell(|reply| {
+                reply.uncredited = reply.uncredited.saturating_add(header.len);
+                push_content(reply, payload);
+                reply.ended |= ended;
+            }),
+            Kind::File => {
+                let (offset, length) = file_part(payload)?;
+                let file = Arc::new(file.ok_or(FrameError::Value("descriptor"))?);
+                exchange.tell(|reply| {
+                    reply.segments.push_back(Segment::File {
+                        file,
+                        offset,
+                        length,
+                    });
+                    reply.ended |= ended;
+                });
+            }
+            Kind::Failed => {
+                let failure = failure(payload)?;
+                self.finish(header);
+                exchange.fail(failure);
+                return Ok(());
+            }
+            Kind::Read => {
+                let bytes = Reader::new(payload).u32()?;
+                exchange.tell(|reply| reply.wanted += u64::from(bytes));
+            }
+            _ => return Err(FrameError::Kind(header.kind as u8)),
+        }
+        if ended {
+            self.finish(header);
+        } else {
+            self.give_credit(header, &exchange, memory);
+        }
+        Ok(())
+    }
+
+    fn take_response(
+        &mut self,
+        exchange: &Exchange,
+        payload: &[u8],
+        ended: bool,
+    ) -> Result<(), FrameError> {
+        let view = trivet_wire::frames::ResponseView::parse(payload)?;
+        let app_us = view.head.app_us;
+        let content = u32::try_from(view.content.len()).unwrap_or(u32::MAX);
+        self.service.record(app_us);
+        let worker = self.number;
+        exchange.tell(|reply| {
+            reply.app_us = app_us;
+            reply.worker = Some(worker);
+            reply.whole = ended;
+            reply.ended |= ended;
+            if !ended {
+                reply.uncredited = content;
+            }
+            reply.head = Some(Bytes::copy_from_slice(payload));
+        });
+        Ok(())
+    }
+
+    fn finish(&mut self, header: &Header) {
+        self.completed += 1;
+        if let Some(exchange) = self.release(header.slot, header.request) {
+            exchange.place.lock().stage = Stage::Over;
+        }
+    }
+
+    /// As `Pool::give_credit`, for a caller that holds the pool's lock.
+    fn give_credit(&mut self, header: &Header, exchange: &Exchange, memory: u64) {
+        let mut reply = exchange.reply();
+        if reply.uncredited < 64 << 10 || reply.buffered > memory {
+            return;
+        }
+        let bytes = std::mem::take(&mut reply.uncredited);
+        drop(reply);
+        let (slot, number) = (header.slot, header.request);
+        put_frame(
+            self.out(),
+            Kind::Credit,
+            Flags::default(),
+            slot,
+            number,
+            &bytes.to_le_bytes(),
+        );
+        self.wake();
+    }
+}
+
+/// Whether Python had started a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ClaimState {
+    Started,
+    Unstarted,
+}

@@ -1,0 +1,342 @@
+//! The edge's life: configured, ready, told about workers, drained.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc::unbounded_channel;
+use tokio::task::JoinHandle;
+use trivet_wire::WIRE_VERSION;
+use trivet_wire::control::{FromEdge, ToEdge};
+use trivet_wire::edge_config::EdgeConfig;
+
+use crate::claim_map::ClaimMap;
+use crate::connection::Connection;
+use crate::control::{Control, ControlEnd, Outbox};
+use crate::link::{Link, LinkEnd};
+use crate::listen::{Arrival, Listener, Servers};
+use crate::pool::Pool;
+use crate::shared::Shared;
+use crate::stream::Stream;
+use crate::watch::SWEEP;
+
+/// How often the rescue looks at the pool while somebody waits.
+const RESCUE: Duration = Duration::from_millis(1);
+/// How often a draining edge looks whether its connections have ended.
+const DRAIN_LOOK: Duration = Duration::from_millis(20);
+/// How long connections that were cut off may take to write their log lines.
+const CUT_OFF_GRACE: Duration = Duration::from_millis(200);
+
+/// Be the edge, until the supervisor says stop or is gone.
+///
+/// Returns the process's exit code: 0, 2 for a configuration that cannot be
+/// used, or 1 for anything else.
+pub fn run(control: OwnedFd) -> i32 {
+    prefer_batches();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(8)
+        .thread_name("edge-disk")
+        .build();
+    let Ok(runtime) = runtime else { return 1 };
+    let code = runtime.block_on(live(control));
+    runtime.shutdown_background();
+    code
+}
+
+/// Ask the scheduler not to preempt workers for this process's wake-ups.
+///
+/// Worth 10 to 20 % where edge and workers share cores (`ENGINE.md` section
+/// 11): the edge then finds several answers at each wake-up instead of one.
+#[allow(unsafe_code, reason = "rustix has no scheduling policies")]
+fn prefer_batches() {
+    // SAFETY: a valid parameter block, for the calling thread; needs no privilege.
+    unsafe {
+        let parameters: libc::sched_param = std::mem::zeroed();
+        libc::sched_setscheduler(0, libc::SCHED_BATCH, &raw const parameters);
+    }
+}
+
+async fn live(control: OwnedFd) -> i32 {
+    let Ok((mut control, outbox, writer)) = Control::new(control) else {
+        return 1;
+    };
+    let writer = tokio::spawn(writer.run());
+    let (shared, listeners) = match setup(&mut control, &outbox).await {
+        Ok(ready) => ready,
+        Err(reason) => {
+            outbox.send(FromEdge::Refused { reason });
+            drop(outbox);
+            let _ = writer.await;
+            return 2;
+        }
+    };
+    let servers = start_servers(&shared);
+    let accepting: Vec<_> = listeners
+        .into_iter()
+        .map(|listener| {
+            tokio::spawn(listener.accept(Arc::clone(&shared), servers.clone(), outbox.clone()))
+        })
+        .collect();
+    let mut tasks = vec![tokio::spawn(sweep(Arc::clone(&shared)))];
+    if let Some(pool) = &shared.pool {
+        tasks.push(tokio::spawn(rescue(Arc::clone(pool))));
+    }
+    outbox.send(FromEdge::Ready {
+        version: WIRE_VERSION,
+        pid: std::process::id(),
+    });
+    let stage = Stage {
+        shared: &shared,
+        outbox: &outbox,
+        accepting: Some(accepting),
+    };
+    let code = stage.obey(&mut control).await;
+    if let Some(log) = shared.access_log() {
+        log.close();
+    }
+    for task in tasks {
+        task.abort();
+    }
+    code
+}
+
+async fn setup(
+    control: &mut Control,
+    outbox: &Outbox,
+) -> Result<(Arc<Shared>, Vec<Listener>), String> {
+    let (message, descriptors) = control.next().await.map_err(|error| error.to_string())?;
+    let ToEdge::Configure {
+        version, config, ..
+    } = message
+    else {
+        return Err("the first message was not `configure`".into());
+    };
+    if version != WIRE_VERSION || config.version != WIRE_VERSION {
+        return Err(format!(
+            "the supervisor speaks wire version {version}, this edge {WIRE_VERSION}: two Trivet installations are mixed"
+        ));
+    }
+    let config: EdgeConfig = *config;
+    if descriptors.len() != config.listeners.len() {
+        return Err(format!(
+            "{} listeners, but {} descriptors",
+            config.listeners.len(),
+            descriptors.len()
+        ));
+    }
+    let listeners: Result<Vec<_>, _> = descriptors
+        .into_iter()
+        .zip(&config.listeners)
+        .map(|(socket, settings)| {
+            Listener::new(socket, settings).map_err(|error| format!("{}: {error}", settings.name))
+        })
+        .collect();
+    let listeners = listeners?;
+    let shared = Shared::new(config).map_err(|error| error.to_string())?;
+    if shared.config.buffers.folder.is_none() {
+        outbox.log(
+            "warning",
+            "no folder can be written: large requests and slow responses stay in memory",
+        );
+    }
+    Ok((Arc::new(shared), listeners))
+}
+
+/// Start the further threads that serve connections.
+fn start_servers(shared: &Arc<Shared>) -> Servers {
+    let count = shared.config.threads.saturating_sub(1);
+    let mut others = Vec::new();
+    for number in 0..count {
+        let (sender, mut arrivals) = unbounded_channel::<Arrival>();
+        let shared = Arc::clone(shared);
+        let serve = move || {
+            let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+            else {
+                return;
+            };
+            runtime.block_on(async move {
+                while let Some((stream, accepted, admission)) = arrivals.recv().await {
+                    let Ok(stream) = tokio::net::TcpStream::from_std(stream) else {
+                        continue;
+                    };
+                    let stream = Stream::Tcp(stream);
+                    tokio::spawn(
+                        Connection::new(stream, Arc::clone(&shared), accepted, admission).serve(),
+                    );
+                }
+            });
+        };
+        let thread = std::thread::Builder::new().name(format!("edge-{}", number + 1));
+        if thread.spawn(serve).is_ok() {
+            others.push(sender);
+        }
+    }
+    Servers::new(others)
+}
+
+async fn sweep(shared: Arc<Shared>) {
+    loop {
+        tokio::time::sleep(SWEEP).await;
+        shared.watches.sweep();
+    }
+}
+
+async fn rescue(pool: Arc<Pool>) {
+    loop {
+        pool.someone_waits().await;
+        loop {
+            tokio::time::sleep(RESCUE).await;
+            if !pool.rescue() {
+                break;
+            }
+        }
+    }
+}
+
+/// The running edge.
+struct Stage<'a> {
+    shared: &'a Arc<Shared>,
+    outbox: &'a Outbox,
+    /// The tasks that accept; `None` once the edge drains.
+    accepting: Option<Vec<JoinHandle<()>>>,
+}
+
+impl Stage<'_> {
+    /// Do as the supervisor says, until the edge is to end.
+    async fn obey(mut self, control: &mut Control) -> i32 {
+        let mut deadline = None;
+        loop {
+            let message = tokio::select! {
+                message = control.next() => message,
+                () = drained(self.shared, deadline), if deadline.is_some() => return 0,
+            };
+            match message {
+                Ok((ToEdge::Drain { deadline_ms }, _)) => {
+                    self.stop_accepting();
+                    self.shared.drain();
+                    deadline = Some(
+                        tokio::time::Instant::now() + Duration::from_millis(deadline_ms.into()),
+                    );
+                }
+                Ok((ToEdge::Stop, _)) | Err(ControlEnd::Closed) => {
+                    self.stop_accepting();
+                    self.shared.cut_off();
+                    tokio::time::sleep(CUT_OFF_GRACE).await;
+                    return 0;
+                }
+                Ok((message, descriptors)) => self.act(message, descriptors),
+                Err(error) => {
+                    self.outbox.log("error", &error.to_string());
+                    return 1;
+                }
+            }
+        }
+    }
+
+    fn stop_accepting(&mut self) {
+        for task in self.accepting.take().into_iter().flatten() {
+            task.abort();
+        }
+    }
+
+    fn act(&self, message: ToEdge, descriptors: Vec<OwnedFd>) {
+        let Some(pool) = &self.shared.pool else {
+            return;
+        };
+        match message {
+            ToEdge::AddWorker {
+                worker,
+                pid,
+                threads,
+                ..
+            } => {
+                if let Err(reason) = self.add_worker(pool, worker, pid, threads, descriptors) {
+                    self.outbox.send(FromEdge::WorkerLost {
+                        worker,
+                        reason,
+                        started: 0,
+                        retried: 0,
+                    });
+                }
+            }
+            ToEdge::DrainWorker { worker } => {
+                pool.drain_worker(worker);
+            }
+            ToEdge::ReopenLogs => {
+                if let Some(log) = self.shared.access_log() {
+                    log.reopen();
+                }
+            }
+            ToEdge::Status { id } => {
+                let (queued, in_flight) = pool.load();
+                self.outbox.send(FromEdge::Status {
+                    id,
+                    connections: self.shared.connections(),
+                    queued: u32::try_from(queued).unwrap_or(u32::MAX),
+                    in_flight: u32::try_from(in_flight).unwrap_or(u32::MAX),
+                    requests: self
+                        .shared
+                        .requests
+                        .load(std::sync::atomic::Ordering::Relaxed),
+                });
+            }
+            // Its connection tells of a worker's death earlier than this.
+            ToEdge::WorkerDied { .. }
+            | ToEdge::Configure { .. }
+            | ToEdge::Drain { .. }
+            | ToEdge::Stop => {}
+        }
+    }
+
+    fn add_worker(
+        &self,
+        pool: &Arc<Pool>,
+        worker: u32,
+        pid: u32,
+        threads: u32,
+        descriptors: Vec<OwnedFd>,
+    ) -> Result<(), String> {
+        let [link, claim, doorbell] = <[OwnedFd; 3]>::try_from(descriptors)
+            .map_err(|descriptors| format!("{} descriptors instead of 3", descriptors.len()))?;
+        let claim = ClaimMap::open(&claim).map_err(|error| error.to_string())?;
+        let link = Link::new(Arc::clone(pool), worker, link).map_err(|error| error.to_string())?;
+        pool.add_worker(worker, pid, threads, claim, doorbell);
+        tokio::spawn(converse(
+            link,
+            worker,
+            Arc::clone(pool),
+            self.outbox.clone(),
+        ));
+        Ok(())
+    }
+}
+
+/// Carry a worker's conversation, and tell the supervisor how it ended.
+async fn converse(link: Link, worker: u32, pool: Arc<Pool>, outbox: Outbox) {
+    let end = link.run().await;
+    let losses = pool.lose_worker(worker);
+    outbox.send(match end {
+        LinkEnd::Drained => FromEdge::WorkerDrained { worker },
+        end => FromEdge::WorkerLost {
+            worker,
+            reason: end.to_string(),
+            started: losses.started,
+            retried: losses.retried,
+        },
+    });
+}
+
+/// Wait until all connections have ended; at the deadline, end them.
+async fn drained(shared: &Shared, deadline: Option<tokio::time::Instant>) {
+    while shared.connections() > 0 {
+        if deadline.is_some_and(|deadline| tokio::time::Instant::now() >= deadline) {
+            shared.cut_off();
+            tokio::time::sleep(CUT_OFF_GRACE).await;
+            return;
+        }
+        tokio::time::sleep(DRAIN_LOOK).await;
+    }
+}

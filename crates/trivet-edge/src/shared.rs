@@ -1,0 +1,253 @@
+//! What all connections of the edge share.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use trivet_core::access_log::AccessFormat;
+use trivet_core::forwarded::TrustedProxies;
+use trivet_core::gate::{GatePolicy, UnderscorePolicy};
+use trivet_core::http_date;
+use trivet_core::http1::{ChunkedLimits, HeadLimits};
+use trivet_wire::edge_config::{self, EdgeConfig, Underscores};
+
+use crate::access_log::AccessLog;
+use crate::clock::unix_us;
+use crate::pool::Pool;
+use crate::spool::SpoolFolder;
+use crate::watch::Watches;
+
+/// Why the edge cannot work with its configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// A trusted proxy is not an address or network.
+    #[error("trusted proxies: {0}")]
+    TrustedProxies(String),
+    /// The access log cannot be opened.
+    #[error("cannot open the access log {path}: {source}")]
+    AccessLog {
+        /// Where it should be.
+        path: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+}
+
+/// A policy by path, ready to be compared.
+#[derive(Debug)]
+pub(crate) struct RoutePolicy {
+    path: Vec<u8>,
+    is_prefix: bool,
+    pub(crate) buffers_request: bool,
+    pub(crate) body_bytes: u64,
+}
+
+impl RoutePolicy {
+    fn matches(&self, path: &[u8]) -> bool {
+        if self.is_prefix {
+            path.starts_with(&self.path)
+        } else {
+            path == self.path
+        }
+    }
+}
+
+/// What all connections share.
+#[derive(Debug)]
+pub struct Shared {
+    pub(crate) config: EdgeConfig,
+    pub(crate) pool: Option<Arc<Pool>>,
+    pub(crate) watches: Watches,
+    pub(crate) spool: SpoolFolder,
+    pub(crate) trusted: TrustedProxies,
+    pub(crate) gate: GatePolicy,
+    pub(crate) head_limits: HeadLimits,
+    pub(crate) chunked_limits: ChunkedLimits,
+    routes: Vec<RoutePolicy>,
+    default_route: RoutePolicy,
+    access_log: Option<AccessLog>,
+    date: Mutex<(u64, [u8; http_date::LEN])>,
+    draining: AtomicBool,
+    cut_off: AtomicBool,
+    connections: AtomicU32,
+    by_address: Mutex<HashMap<IpAddr, u32>>,
+    pub(crate) requests: AtomicU64,
+}
+
+impl Shared {
+    /// Make ready what the configuration asks for.
+    ///
+    /// # Errors
+    /// [`SetupError`] for what only this process can find out.
+    pub fn new(config: EdgeConfig) -> Result<Self, SetupError> {
+        let trusted =
+            TrustedProxies::parse(&config.trusted_proxies).map_err(SetupError::TrustedProxies)?;
+        let access_log = open_access_log(&config.access_log)?;
+        let response_memory = u64::from(config.buffers.response_memory_bytes);
+        let pool = config
+            .app
+            .as_ref()
+            .map(|app| Arc::new(Pool::new(app.queue, app.window, response_memory)));
+        let body_bytes = config.limits.request_body_bytes;
+        let route = |route: &edge_config::Route| {
+            let path = route.path.strip_suffix('*');
+            RoutePolicy {
+                is_prefix: path.is_some(),
+                path: path.unwrap_or(&route.path).into(),
+                buffers_request: route.request_buffering.unwrap_or(true),
+                body_bytes: route.request_body_bytes.unwrap_or(body_bytes),
+            }
+        };
+        Ok(Self {
+            pool,
+            watches: Watches::default(),
+            spool: SpoolFolder::new(config.buffers.folder.as_deref()),
+            trusted,
+            gate: GatePolicy {
+                underscores: match config.underscores {
+                    Underscores::Allow => UnderscorePolicy::Allow,
+                    Underscores::Drop => UnderscorePolicy::Drop,
+                    Underscores::Refuse => UnderscorePolicy::Refuse,
+                },
+            },
+            head_limits: HeadLimits {
+                head_bytes: config.limits.request_head_bytes as usize,
+                fields: usize::from(config.limits.request_fields),
+                target_bytes: config.limits.request_target_bytes as usize,
+            },
+            chunked_limits: ChunkedLimits::default(),
+            routes: config.routes.iter().map(route).collect(),
+            default_route: RoutePolicy {
+                path: Vec::new(),
+                is_prefix: true,
+                buffers_request: true,
+                body_bytes,
+            },
+            access_log,
+            date: Mutex::new((0, http_date::format(0))),
+            draining: AtomicBool::new(false),
+            cut_off: AtomicBool::new(false),
+            connections: AtomicU32::new(0),
+            by_address: Mutex::default(),
+            requests: AtomicU64::new(0),
+            config,
+        })
+    }
+
+    pub(crate) fn access_log(&self) -> Option<&AccessLog> {
+        self.access_log.as_ref()
+    }
+
+    /// The policy for a path: the first route that matches.
+    pub(crate) fn route(&self, path: &[u8]) -> &RoutePolicy {
+        self.routes
+            .iter()
+            .find(|route| route.matches(path))
+            .unwrap_or(&self.default_route)
+    }
+
+    /// The time now as an IMF-fixdate (RFC 9110 section 5.6.7).
+    pub(crate) fn date(&self) -> [u8; http_date::LEN] {
+        let now = unix_us() / 1_000_000;
+        let mut date = self.date.lock();
+        if date.0 != now {
+            *date = (now, http_date::format(now));
+        }
+        date.1
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Let each connection end with its present request.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+        self.watches.wake_idle();
+    }
+
+    pub(crate) fn is_cut_off(&self) -> bool {
+        self.cut_off.load(Ordering::Relaxed)
+    }
+
+    /// End every connection now.
+    pub fn cut_off(&self) {
+        self.drain();
+        self.cut_off.store(true, Ordering::Relaxed);
+        self.watches.wake_all();
+    }
+
+    /// Open connections.
+    pub fn connections(&self) -> u32 {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    /// Count a connection, if the limits allow it.
+    ///
+    /// Trusted proxies and this machine itself speak for many clients, so the
+    /// limit by address is not for them.
+    pub(crate) fn admit(self: &Arc<Self>, peer: Option<IpAddr>) -> Option<Admission> {
+        let limits = &self.config.limits;
+        if self.connections.fetch_add(1, Ordering::Relaxed) >= limits.connections {
+            self.connections.fetch_sub(1, Ordering::Relaxed);
+            return None;
+        }
+        let counted = peer.filter(|addr| !addr.is_loopback() && !self.trusted.trusts(*addr));
+        if let Some(addr) = counted {
+            let mut by_address = self.by_address.lock();
+            let count = by_address.entry(addr).or_default();
+            if *count >= limits.connections_per_address {
+                self.connections.fetch_sub(1, Ordering::Relaxed);
+                return None;
+            }
+            *count += 1;
+        }
+        Some(Admission {
+            shared: Arc::clone(self),
+            counted,
+        })
+    }
+}
+
+/// A counted connection; no longer counted when dropped.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    shared: Arc<Shared>,
+    counted: Option<IpAddr>,
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        self.shared.connections.fetch_sub(1, Ordering::Relaxed);
+        let Some(addr) = self.counted else { return };
+        let mut by_address = self.shared.by_address.lock();
+        if let Some(count) = by_address.get_mut(&addr) {
+            *count -= 1;
+            if *count == 0 {
+                by_address.remove(&addr);
+            }
+        }
+    }
+}
+
+fn open_access_log(config: &edge_config::AccessLog) -> Result<Option<AccessLog>, SetupError> {
+    use edge_config::AccessFormat as Wanted;
+    let format = match config.format {
+        Wanted::Combined => AccessFormat::Combined,
+        Wanted::Json => AccessFormat::Json,
+        Wanted::Logfmt => AccessFormat::Logfmt,
+        Wanted::Text => AccessFormat::Text {
+            colour: config.colour,
+        },
+        Wanted::Off => return Ok(None),
+    };
+    let path = config.path.as_deref();
+    AccessLog::open(format, path)
+        .map(Some)
+        .map_err(|source| SetupError::AccessLog {
+            path: path.unwrap_or("on standard output").to_owned(),
+            source,
+        })
+}

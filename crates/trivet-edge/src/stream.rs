@@ -1,0 +1,91 @@
+//! A client's socket: TCP or Unix.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+
+/// A connected client.
+#[derive(Debug)]
+pub(crate) enum Stream {
+    /// Over TCP.
+    Tcp(TcpStream),
+    /// Over a Unix socket.
+    Unix(UnixStream),
+}
+
+impl Stream {
+    /// Read once, behind what `buf` holds; grows it if it is full.
+    ///
+    /// Returns 0 at the end of the stream.
+    pub(crate) fn poll_read(
+        &mut self,
+        context: &mut Context<'_>,
+        buf: &mut Vec<u8>,
+    ) -> Poll<io::Result<usize>> {
+        /// Enough for nearly every request head.
+        const LEAST: usize = 4 << 10;
+        if buf.capacity() - buf.len() < LEAST / 2 {
+            buf.reserve(LEAST);
+        }
+        read_into_spare(self, context, buf, usize::MAX)
+    }
+
+    /// As [`Stream::poll_read`], but at most `room` bytes.
+    pub(crate) fn poll_read_some(
+        &mut self,
+        context: &mut Context<'_>,
+        buf: &mut Vec<u8>,
+        room: usize,
+    ) -> Poll<io::Result<usize>> {
+        buf.reserve(room);
+        read_into_spare(self, context, buf, room)
+    }
+
+    /// Write once; registers for writability where nothing was taken.
+    pub(crate) fn poll_write(
+        &mut self,
+        context: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(context, parts),
+            Self::Unix(stream) => Pin::new(stream).poll_write_vectored(context, parts),
+        }
+    }
+
+    /// Say that nothing more comes from this side.
+    pub(crate) fn poll_shutdown(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
+            Self::Unix(stream) => Pin::new(stream).poll_shutdown(context),
+        }
+    }
+}
+
+fn read_into_spare(
+    stream: &mut Stream,
+    context: &mut Context<'_>,
+    buf: &mut Vec<u8>,
+    room: usize,
+) -> Poll<io::Result<usize>> {
+    let spare = buf.spare_capacity_mut();
+    let room = room.min(spare.len());
+    let mut space = ReadBuf::uninit(spare.get_mut(..room).unwrap_or_default());
+    match stream {
+        Stream::Tcp(stream) => ready!(Pin::new(stream).poll_read(context, &mut space))?,
+        Stream::Unix(stream) => ready!(Pin::new(stream).poll_read(context, &mut space))?,
+    }
+    let read = space.filled().len();
+    // SAFETY: `ReadBuf` counts as filled only what it has been given initialised.
+    #[allow(
+        unsafe_code,
+        reason = "the only way to read into a Vec's spare capacity without zeroing it"
+    )]
+    unsafe {
+        buf.set_len(buf.len() + read);
+    }
+    Poll::Ready(Ok(read))
+}
