@@ -63,10 +63,10 @@ def missing_module(target: AppTarget, error: ModuleNotFoundError) -> AppLoadErro
     hint = install_hint(top, Path(target.directory))
     beside = frames and (Path(frames[-1].filename).parent / f"{top}.py")
     if beside and beside.is_file():
-        detail.append(
-            f"{traces.shown_path(str(beside))} lies beside it, in no folder of `sys.path`"
-        )
-        hint = f"trivet serve --app-dir {traces.shown_path(str(beside.parent))}, or import it by its package"
+        shown = traces.shown_path(str(beside))
+        detail.append(f"{shown} lies beside it, in no folder of `sys.path`")
+        folder = traces.shown_path(str(beside.parent))
+        hint = f"trivet serve --app-dir {folder}, or import it by its package"
     elif venv := venv_with(top, [Path(target.directory), Path.cwd()]):
         shown = traces.shown_path(str(venv))
         detail.append(f"`{top}` is installed in {shown}, but Trivet runs from another Python")

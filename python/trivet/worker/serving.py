@@ -7,22 +7,22 @@ import signal
 import sys
 import threading
 import traceback
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from trivet import _trivet
 from trivet.wire.line_socket import LineSocket
 from trivet.wire.worker_control import Start, StopWorker, decode_to_worker
 from trivet.worker import traces
+from trivet.worker.environ import constant_environ
 from trivet.worker.file_wrapper import FileWrapper
+from trivet.worker.raw_content import RawContent
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 ORPHAN_S = 1.0
 """What running requests get when the supervisor is gone: nobody is left to wait for them."""
-
-ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 
 def serve(start: Start, app: Any, control: LineSocket) -> int:  # noqa: ANN401 - any WSGI app
@@ -35,11 +35,10 @@ def serve(start: Start, app: Any, control: LineSocket) -> int:  # noqa: ANN401 -
         claim_fd=start.claim_fd,
         doorbell_fd=start.doorbell_fd,
         app=app,
-        threads=start.threads,
-        multiprocess=start.multiprocess,
-        mount=start.mount,
-        on_error=report_error,
+        environ=constant_environ(start),
         file_wrapper=FileWrapper,
+        raw_stream=RawContent,
+        on_error=report_error,
     )
     with _Wakeup() as wakeup:
         crew = _Crew(loop, start.threads, wakeup)
@@ -52,18 +51,26 @@ def serve(start: Start, app: Any, control: LineSocket) -> int:  # noqa: ANN401 -
     return 1 if crew.has_crashed else 0
 
 
-def report_error(request_id: str, method: str, path: str, exc_info: ExcInfo) -> tuple[str, str]:
+def report_error(
+    request_id: str,
+    method: str,
+    path: str,
+    error: BaseException,
+    is_cut: bool,  # noqa: FBT001 - called from native code, by position
+) -> tuple[str, str]:
     """Log what the app raised, as one write, so that no other line gets between.
 
-    Called by the native loop in the request's thread.
+    Called by the native loop in the request's thread. `is_cut` says that the head of the
+    response was out already, so that the client sees a truncated response.
 
     Returns:
         The exception in one line, and where in the app it was raised, for the access log.
     """
-    _, error, trace = exc_info
-    head = f"{method} {path} failed, request id {request_id}\n"
+    what = "broke off after its head" if is_cut else "failed"
+    head = f"{method} {path} {what}, request id {request_id}\n"
     sys.stderr.write(head + traces.format_trimmed(error))
-    return traces.summarise(error), traces.describe_frame(traces.app_frame(trace))
+    place = traces.describe_frame(traces.app_frame(error.__traceback__))
+    return traces.summarise(error), place
 
 
 class _Wakeup:

@@ -1,0 +1,59 @@
+"""Everything Python may ask of Rust. Described in `docs/internals/native.md`."""
+
+from collections.abc import Callable
+from typing import Any, final
+
+VERSION: str
+"""The package's version."""
+WIRE_VERSION: int
+"""The version of the four contracts."""
+CLAIM_PAGE_BYTES: int
+"""Size of the shared memory behind a claim page."""
+MAX_THREADS: int
+"""Most threads that a worker process may have."""
+
+def init_claim_page(fd: int) -> None:
+    """Write a claim page's header into the zeroed memory behind `fd`."""
+
+def run_edge(control_fd: int) -> int:
+    """Be the edge until told to stop; return the exit code. Takes over `control_fd`."""
+
+def check_edge_config(document: bytes) -> None:
+    """Raise `ValueError` where the document is not an edge configuration."""
+
+def decode_frame(data: bytes) -> tuple[str, int] | None:
+    """Return the first frame as JSON, and its bytes; `None` while it is not complete."""
+
+def encode_frame(json: str) -> bytes:
+    """Return the bytes of a frame given as JSON."""
+
+@final
+class StreamedContent:
+    """A request's content that comes while the app reads it."""
+
+    def read(self, size: int) -> bytes:
+        """Return at most `size` bytes as soon as there are some; `b""` at the end."""
+
+@final
+class WsgiWorker:
+    """A worker process's side of the conversation with the edge."""
+
+    def __new__(
+        cls,
+        *,
+        link_fd: int,
+        claim_fd: int,
+        doorbell_fd: int,
+        app: Any,  # noqa: ANN401 - any WSGI app
+        environ: dict[str, Any],
+        file_wrapper: type,
+        raw_stream: Callable[[StreamedContent], Any],
+        on_error: Callable[[str, str, str, BaseException, bool], tuple[str, str]],
+    ) -> WsgiWorker:
+        """Take over the descriptors and greet the edge."""
+
+    def run(self, index: int) -> None:
+        """Run requests as thread number `index` until the edge is gone or `stop` is called."""
+
+    def stop(self) -> None:
+        """Let each thread leave `run` when its request is done."""
