@@ -46,13 +46,20 @@ CODES: Final[Mapping[str, str]] = {
     "usage.unknown_option": "The command has no such option.",
     # app: the app's developer acts; exit code 3
     "app.ambiguous": "Several apps were found, and nothing says which one to serve.",
+    "app.asgi": "The app is an ASGI app, which this version does not serve.",
+    "app.bad_call": "The factory cannot be called like this, or returned no app.",
     "app.bad_target": "The name of the app is not `module:attribute` or `module:factory(…)`.",
     "app.died": "The process that loaded the app ended before it was done.",
     "app.load_timeout": "The app took longer to load than `server.load_timeout` allows.",
+    "app.missing_module": "The app imports a module that is not installed.",
     "app.no_app": "The module has nothing that looks like an app.",
     "app.no_attribute": "The module has no attribute of this name.",
     "app.no_module": "There is no module of this name.",
+    "app.not_an_app": "What was found under the name cannot be called as an app is.",
     "app.not_found": "No app was named, and none was found in the folder.",
+    "app.raised": "The app's own code raised an exception while it was loaded.",
+    "app.runs_server": "The app starts a server of its own while it is imported.",
+    "app.syntax_error": "The app's source is not valid Python.",
 }
 """Every code, and what it means. `docs/reference/errors.md` is made from it."""
 

@@ -15,9 +15,10 @@ def check(parameters: Mapping[str, Any]) -> int:
     """Check configuration and app, and say what was found; errors are raised."""
     loaded = load_configuration(parameters)
     from trivet.config.discovery import discover
-    from trivet.supervisor.check import check_app
 
     app = discover(loaded, os.environ)
+    from trivet.supervisor.check import check_app
+
     report = check_app(loaded, app)
     what = ", ".join(filter(None, [report.framework, report.interface.upper()]))
     click.echo(f"configuration  {loaded.file or 'no file'}: no errors")

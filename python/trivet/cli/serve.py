@@ -31,10 +31,12 @@ def _serve(*, print_config: bool, check_config: bool, **parameters: Any) -> int:
 
         return show(load_configuration(parameters))
     loaded = load_configuration(parameters)
-    from trivet import supervisor
     from trivet.config.discovery import discover
 
-    return supervisor.run(loaded, discover(loaded, os.environ))
+    app = discover(loaded, os.environ)
+    from trivet import supervisor
+
+    return supervisor.run(loaded, app)
 
 
 command = configured("serve")(_serve)

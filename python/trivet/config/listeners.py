@@ -75,6 +75,13 @@ def decide(sources: Sequence[Source], container: str) -> Decision:
         bind: tuple[Bind, ...] = (_joined(speaking, default_host),)
     elif len(winner.raws) > 1:
         raise _fight(winner)
+    elif not winner.bind:
+        raw = winner.first
+        raise ConfigError(
+            f"`{raw.name}` needs one address at least",
+            code="config.bad_value",
+            place=raw.origin.place,
+        )
     else:
         base = winner.first.base
         bind = tuple(each.settled(default_host, base) for each in winner.bind)

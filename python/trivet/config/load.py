@@ -94,7 +94,7 @@ class _Loading:
         values = {}
         for each in self.known:
             value = flags.get(each.path)
-            if value is None or value == ():
+            if value is None or value == () or rows_type(each.type):
                 continue
             name = each.option.flag or each.path
             if value is False and each.option.off:

@@ -55,6 +55,7 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             metavar="PORT",
             minimum=0,
             maximum=65_535,
+            form="a port number (1-65535)",
             applies="restart",
         ),
     ] = None

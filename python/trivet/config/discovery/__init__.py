@@ -6,6 +6,6 @@ that was asked for is believed, and only the import decides. Two candidates that
 are listed, never guessed between.
 """
 
-from trivet.config.discovery.discover import Discovered, discover, no_attribute
+from trivet.config.discovery.discover import Discovered, discover
 
-__all__ = ["Discovered", "discover", "no_attribute"]
+__all__ = ["Discovered", "discover"]

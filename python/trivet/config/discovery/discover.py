@@ -16,9 +16,10 @@ class Discovered(msgspec.Struct, frozen=True, kw_only=True):
     """The app that was found; nothing of it has been imported.
 
     Attributes:
-        target: Its name: `module:attribute` or `module:factory(…)`.
+        target: Its name: `module:attribute`, `module:factory(…)`, or `module` alone.
         module: Dotted, to be imported with `directory` first on `sys.path`.
-        expression: An attribute, dotted attributes, or a call of one with literal arguments.
+        expression: An attribute, dotted attributes, or a call of one with literal arguments; empty
+            if only the import can tell which of the usual names is there.
         directory: Absolute.
         found_because: For people: `found in app.py`, `FLASK_APP`.
         interface: What the settings say, else what reading the source tells, else `None`.
@@ -64,28 +65,6 @@ def discover(loaded: Loaded, environ: Mapping[str, str]) -> Discovered:
         found_because=because,
         interface=candidate.interface if interface == "auto" else interface,
         framework=candidate.label if candidate.label[:1].isupper() else None,
-    )
-
-
-def no_attribute(app: Discovered) -> AppLoadError:
-    """Say that the module was imported but has no such attribute, and what it has instead."""
-    wanted = expression.first_name(app.expression)
-    file = source_of(locate(app.module, app.directory))
-    read = read_module(file, app.module) if file else None
-    where = _short(file, app.directory) if file else f"module `{app.module}`"
-    names = search.described(read) if read else ""
-    hint = None
-    if file and read:
-        found = search.in_module(file, app.module, app.directory, read)
-        meant = nearest(wanted, [each.expression for each in found]) or (
-            found[0].expression if len(found) == 1 else None
-        )
-        hint = f"trivet serve {_quoted(f'{app.module}:{meant}')}" if meant else None
-    return AppLoadError(
-        f"no app called `{wanted}` in {where}",
-        code="app.no_attribute",
-        detail=f"{where} has:  {names}" if names else None,
-        hint=hint,
     )
 
 
@@ -163,9 +142,8 @@ def _in_module(
         if inner is not None:
             return inner
     if read is None or not read.is_transparent:
-        # The usual names; only the import can tell.
-        usual = "application" if module.rpartition(".")[2] == "wsgi" else "app"
-        return _made(module, usual, file, folder, read)
+        # Only the import can tell: the worker looks for the usual names in what was made.
+        return _made(module, "", file, folder, read)
     raise _no_app(module, file, folder, read)
 
 
@@ -190,7 +168,7 @@ def _with_factory(
     candidate: search.Candidate, named: str | None, loaded: Loaded
 ) -> search.Candidate:
     """Call the name if `factory` says so; a factory that was found is called already."""
-    if not loaded.settings.factory:
+    if not loaded.settings.factory or not candidate.expression:
         return candidate
     if not expression.is_call(candidate.expression):
         return msgspec.structs.replace(candidate, expression=f"{candidate.expression}()")

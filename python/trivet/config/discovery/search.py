@@ -39,7 +39,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def target(self) -> str:
         """The app's name."""
-        return f"{self.module}:{self.expression}"
+        return f"{self.module}:{self.expression}" if self.expression else self.module
 
 
 def in_module(file: Path, dotted: str, folder: Path, read: Module) -> list[Candidate]:

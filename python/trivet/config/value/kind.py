@@ -195,16 +195,25 @@ _SCALARS: Final[Mapping[object, Any]] = {
 def _check_range(type_: Any, option: Option, value: Any) -> None:  # noqa: ANN401 - as above
     if isinstance(value, str) and option.pattern and not re.fullmatch(option.pattern, value):
         raise BadValueError(f"must be {option.form}, not {_shown(value)}")
+    if option.form and _is_outside(type_, option, value):
+        raise BadValueError(f"must be {option.form}, not {value}")
     if option.minimum is not None and value < type_(option.minimum):
         raise BadValueError(f"must be at least {type_(option.minimum)}, not {value}")
     if option.maximum is not None and value > type_(option.maximum):
         raise BadValueError(f"must be at most {type_(option.maximum)}, not {value}")
 
 
+def _is_outside(type_: Any, option: Option, value: Any) -> bool:  # noqa: ANN401 - as above
+    low, high = option.minimum, option.maximum
+    return (low is not None and value < type_(low)) or (high is not None and value > type_(high))
+
+
 def _explained(type_: object, option: Option, raw: object, message: str) -> BadValueError:
     words = [f"`{word}`" for word in (option.none, "auto" if option.auto else None) if word]
     if not message.startswith("must be"):
         return BadValueError(message)
+    if option.form:
+        return BadValueError(f"must be {option.form}, not {_shown(raw)}")
     item = typing.get_args(type_)[0] if typing.get_origin(type_) is tuple else type_
     example = _NOUNS[item][1] if item in _NOUNS else None
     hint = " or ".join([f"write {example}", *words]) if example else None
