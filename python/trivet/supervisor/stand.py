@@ -72,15 +72,20 @@ class Stand:
     # The loop
 
     def _turn(self, timeout: float | None) -> None:
-        for key, _ in self._selector.select(timeout):
-            callback: Callable[[], None] = key.data
-            callback()
+        self._select(timeout)
         self._output.resume()
         self._look_for_changes()
         self._take_events()
         self._carry_out(self._policy.tick(time.monotonic()))
         self._take_events()
         self._watch_for_room()
+
+    def _select(self, timeout: float | None) -> None:
+        for key, _ in self._selector.select(timeout):
+            # A callback before this one may have buried the process whose socket this was.
+            if self._selector.get_map().get(key.fd) is key:
+                callback: Callable[[], None] = key.data
+                callback()
 
     def _take_events(self) -> None:
         while self._events and self._exit_code is None:
@@ -325,8 +330,7 @@ class Stand:
             _signal(process, signal.SIGKILL)
         until = time.monotonic() + KILLED_S
         while self._processes() and (rest := until - time.monotonic()) > 0:
-            for key, _ in self._selector.select(rest):
-                key.data()
+            self._select(rest)
         self._output.close(FLUSH_S)
         self._close_listeners(do.CloseListeners())
         self._selector.close()

@@ -1,0 +1,64 @@
+"""A stand on a fake edge and real workers: `python -m tests.unit.supervisor.run_stand JSON`."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from trivet.config import Bind, Settings, to_edge_config
+from trivet.supervisor.listeners import open_listeners
+from trivet.supervisor.plan import Plan
+from trivet.supervisor.screen import Screen, Voice
+from trivet.supervisor.spawn import Programs
+from trivet.supervisor.stand import Stand
+from trivet.wire.edge_config import Listener
+from trivet.wire.worker_control import AppTarget
+
+from tests.unit.supervisor import conftest  # noqa: F401 - brings the fake native module
+
+PYTHON = [sys.executable, "-m"]
+
+
+def main(options: dict[str, Any]) -> int:
+    folder = Path(options["folder"])
+    listeners = open_listeners([Bind.parse(each) for each in options["binds"]])
+    names = [Listener(name=each.name, port=each.port, unix=each.is_unix) for each in listeners]
+    plan = Plan(
+        edge_config=to_edge_config(Settings(), names, app="app:app"),
+        listeners=listeners,
+        app=AppTarget(
+            name="app:app",
+            module="app",
+            expression="app",
+            factory=False,
+            directory=str(folder),
+            interface="auto",
+        ),
+        workers=options["workers"],
+        threads=2,
+        mount="",
+        environment={},
+        folder=folder,
+        graceful_s=options["graceful_s"],
+        load_s=20.0,
+        watch=([folder], ["*.py"], ["__pycache__"]) if options["watch"] else None,
+        screen=Screen(
+            app="app:app",
+            app_because="found in app.py",
+            serving=[(each.name, "asked for") for each in listeners],
+            workers=2,
+            threads=2,
+            workers_because="",
+            watching="",
+            stop="SIGTERM stops",
+        ),
+        voice=Voice(json=options["json"], colour=False),
+    )
+    programs = Programs(
+        edge=[*PYTHON, "tests.unit.supervisor.fake_edge"], worker=[*PYTHON, "tests.unit.run_worker"]
+    )
+    return Stand(plan, programs).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main(json.loads(sys.argv[1])))
