@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 from typing import Final
@@ -64,7 +65,7 @@ def check_collisions(arguments: Sequence[str]) -> None:
         ConfigError: For `-h ADDRESS` (flask's host; here the help) and `-p FILE` (gunicorn's pid
             file; here the port).
     """
-    for one, other in zip(arguments, [*arguments[1:], ""], strict=True):
+    for one, other in itertools.pairwise([*arguments, ""]):
         if one == "--":
             return
         short, value = (one[:2], one[2:] or other) if one[:1] == "-" else ("", "")

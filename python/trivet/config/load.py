@@ -121,7 +121,7 @@ class _Loading:
             self.values[path], reason = automatic
             self.origins[path] = Origin(DEFAULT.text, reason)
         for raw in reversed(raws):
-            if definition.option.auto and automatic and raw.value == "auto":
+            if automatic and definition.option.takes_auto and raw.value == "auto":
                 self.values[path], reason = automatic
                 self.origins[path] = Origin(raw.origin.text, reason, raw.origin.place)
             elif raw is raws[0] or raw.origin.place:

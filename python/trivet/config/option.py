@@ -39,10 +39,21 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
     none: str | None = None
     """The word that means `None`."""
     auto: str | None = None
-    """How the machine decides when the option is left out or is `auto`."""
+    """How the machine decides when the option is left out."""
+    takes_auto: bool = True
+    """Whether that can be asked for with the word `auto`."""
     applies: Literal["reload", "restart"] = "reload"
     """Whether a rolling reload is enough for a change, or Trivet must start anew."""
     spec: str | None = None
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Words with a meaning of their own, beside the values of the type."""
+        return tuple(word for word in (self.none, self._auto_word) if word)
+
+    @property
+    def _auto_word(self) -> str | None:
+        return "auto" if self.auto and self.takes_auto else None
 
 
 class Definition(msgspec.Struct, frozen=True):

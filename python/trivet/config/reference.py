@@ -128,7 +128,7 @@ def _property(definition: Definition, known: tuple[Definition, ...]) -> dict[str
         }
     if option.pattern:
         form["pattern"] = f"^(?:{option.pattern})$"
-    words = [word for word in (option.none, "auto" if option.auto else None) if word]
+    words = list(option.words)
     takes_text = "string" in form.get("type", ()) and not option.pattern
     if words and not takes_text and "enum" not in form:
         form = {"anyOf": [form, {"enum": words}]}
@@ -161,7 +161,7 @@ def _option_lines(definition: Definition) -> Iterator[str]:
 
 def _facts(definition: Definition) -> Iterator[tuple[str, str]]:
     option = definition.option
-    words = [f"`{word}`" for word in (option.none, "auto" if option.auto else None) if word]
+    words = [f"`{word}`" for word in option.words if word not in typing.get_args(definition.type)]
     unit = f" {option.unit}" if option.unit else ""
     yield "value", " or ".join([option.form or noun(definition.type) + unit, *words])
     default = default_text(definition)

@@ -26,6 +26,7 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             short="-b",
             metavar="ADDRESS",
             auto="`127.0.0.1:8000`; in a container `0.0.0.0:8000`",
+            takes_auto=False,
             applies="restart",
         ),
     ] = (Bind("tcp", DEFAULT_HOST, DEFAULT_PORT),)

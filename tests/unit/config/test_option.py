@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 import pytest
 from trivet.config import Settings
@@ -26,8 +28,6 @@ def test_no_variable_and_no_flag_means_two_options() -> None:
 
 
 def test_every_default_is_one_that_its_own_option_takes() -> None:
-    from pathlib import Path
-
     for each in ALL:
         plain = isinstance(each.default, (int, str)) and not rows_type(each.type)
         if each.default is not msgspec.NODEFAULT and plain:

@@ -86,7 +86,7 @@ def _candidate(target: str, folder: Path) -> search.Candidate:
     """Turn a name into a candidate."""
     left, colon, right = target.strip().partition(":")
     wanted = expression.checked(right, target) if colon else None
-    if _is_path(left) or (left and locate(left, folder) is None and (folder / left).is_dir()):
+    if _is_path(left) or _is_plain_folder(left, folder):
         return _at_path(left, wanted, folder, target)
     if not all(part.isidentifier() for part in left.split(".")):
         raise expression.bad(target)
@@ -98,6 +98,14 @@ def _candidate(target: str, folder: Path) -> search.Candidate:
 
 def _is_path(text: str) -> bool:
     return text.endswith(".py") or "/" in text or text in {".", ".."}
+
+
+def _is_plain_folder(text: str, folder: Path) -> bool:
+    """Say whether a name is a folder's and no module's: a folder without `__init__.py` is both."""
+    if not text or not (folder / text).is_dir():
+        return False
+    spec = locate(text, folder) if text.isidentifier() else None
+    return spec is None or not spec.has_location
 
 
 def _at_path(text: str, wanted: str | None, folder: Path, target: str) -> search.Candidate:

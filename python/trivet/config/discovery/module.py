@@ -50,6 +50,7 @@ class Name(msgspec.Struct, frozen=True, kw_only=True):
         needs_arguments: Whether that function cannot be called without any.
         is_decorated: Whether it has a decorator, as views have.
         imported_from: Module that it comes from, dotted and absolute; empty if it is made here.
+        made_by: Module of the function that makes it, if that is imported and no framework's.
         is_module: Whether it certainly is a module.
     """
 
@@ -62,6 +63,7 @@ class Name(msgspec.Struct, frozen=True, kw_only=True):
     needs_arguments: bool = False
     is_decorated: bool = False
     imported_from: str = ""
+    made_by: str = ""
     is_module: bool = False
 
 
@@ -230,7 +232,14 @@ class _Reading:
             kind=kind,
             interface=interface,
             is_instance=framework is not None,
+            made_by="" if framework else self._maker(value),
         )
+
+    def _maker(self, value: ast.expr | None) -> str:
+        if isinstance(value, ast.Call) and isinstance(value.func, ast.Name):
+            maker = self.names.get(value.func.id)
+            return maker.imported_from if maker else ""
+        return ""
 
 
 def _framework(node: ast.AST | None, qualified: Mapping[str, str]) -> tuple[str, Interface] | None:

@@ -24,6 +24,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         module: Dotted name, imported with `folder` on `sys.path`.
+        made_by: Module that the app itself is from; empty if it is made here.
         file: Its source.
         label: What it is, for people: `Flask`, `function`.
     """
@@ -35,6 +36,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     label: str
     interface: Interface | None
     imports: frozenset[str]
+    made_by: str = ""
 
     @property
     def target(self) -> str:
@@ -56,6 +58,7 @@ def in_module(file: Path, dotted: str, folder: Path, read: Module) -> list[Candi
             label=name.kind,
             interface=name.interface,
             imports=read.imports,
+            made_by=name.imported_from or name.made_by,
         )
         for name in names
     ]
@@ -160,8 +163,10 @@ def _groups(found: Sequence[Candidate]) -> list[list[Candidate]]:
 
 
 def _builds_on(one: Candidate, other: Candidate) -> bool:
-    """Say whether one imports the other, or both are of one package that is imported."""
-    return one.file != other.file and other.module in one.imports
+    """Say whether one imports the other, or both have the app from the same module."""
+    if one.file == other.file:
+        return False
+    return other.module in one.imports or (one.made_by != "" and one.made_by == other.made_by)
 
 
 def _are_twins(found: Sequence[Candidate]) -> bool:

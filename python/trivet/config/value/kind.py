@@ -209,7 +209,7 @@ def _is_outside(type_: Any, option: Option, value: Any) -> bool:  # noqa: ANN401
 
 
 def _explained(type_: object, option: Option, raw: object, message: str) -> BadValueError:
-    words = [f"`{word}`" for word in (option.none, "auto" if option.auto else None) if word]
+    words = [f"`{word}`" for word in option.words]
     if not message.startswith("must be"):
         return BadValueError(message)
     if option.form:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,7 +28,7 @@ def test_units_are_powers_of_1024(text: str | int, count: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "m", "10 meg", "-1", "1e3", "0.3", "9999999t", False])
 def test_other_forms_are_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="must be|is larger"):
+    with pytest.raises(ValueError, match=r"must be|is larger"):
         Size(text)
 
 
@@ -37,10 +39,8 @@ def test_what_is_written_reads_back_the_same(count: int) -> None:
 
 @given(st.text())
 def test_any_text_gives_a_size_or_a_value_error(text: str) -> None:
-    try:
+    with contextlib.suppress(ValueError):
         assert Size(text).bytes >= 0
-    except ValueError:
-        pass
 
 
 def test_sizes_compare_by_bytes() -> None:
