@@ -140,16 +140,18 @@ def _of_file(file: Path, dotted: str, root: Path) -> Iterable[Candidate]:
 def _one_of(found: Sequence[Candidate], folder: Path) -> Candidate:
     """Choose between files that belong together: one imports the other.
 
-    The file that is named for the servers' protocol then is the one made for a server; else the
+    A file with several apps is no answer, but one that picks out of it is. The file that is named for the servers' protocol then is the one made for a server; else the
     first in the usual order.
     """
     groups = _groups(found)
     if len(groups) > 1 and not _are_twins(found):
-        raise ambiguous([group[0] for group in groups] if len(groups) > 1 else found, folder)
-    if len({each.file for each in found}) == 1 and len(found) > 1:
+        raise ambiguous([group[0] for group in groups], folder)
+    files = [each.file for each in found]
+    clear = [each for each in found if files.count(each.file) == 1]
+    if not clear:
         raise ambiguous(found, folder)
-    servers = [each for each in found if each.file.stem in _SERVER_FILES]
-    return [*servers, *found][0]
+    servers = [each for each in clear if each.file.stem in _SERVER_FILES]
+    return [*servers, *clear][0]
 
 
 def _groups(found: Sequence[Candidate]) -> list[list[Candidate]]:

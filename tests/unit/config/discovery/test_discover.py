@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-
 from trivet.config import Platform, load
 from trivet.config.discovery import Discovered, discover
 from trivet.errors import AppLoadError, ConfigError, render
@@ -184,10 +183,40 @@ def test_two_files_that_know_nothing_of_each_other_are_listed(fail: Fail) -> Non
 
 
 def test_two_instances_in_a_file_are_listed(fail: Fail) -> None:
-    text = "from flask import Flask\nshop = Flask('a')\nblog = Flask('b')\n"
-    error = fail({"app.py": text})
+    error = fail({"app.py": TWO})
     assert error.code == "app.ambiguous"
     assert error.detail == "app:shop  Flask in app.py\napp:blog  Flask in app.py"
+
+
+TWO = "from flask import Flask\nshop = Flask('a')\nblog = Flask('b')\n"
+
+
+def test_a_file_that_picks_one_of_two_apps_is_taken(find: Find) -> None:
+    assert find({"app.py": TWO, "main.py": "from app import shop as app\n"}).target == "main:app"
+
+
+def test_two_files_with_two_apps_each_are_listed_in_full(fail: Fail) -> None:
+    error = fail({"app.py": TWO, "main.py": "import app\n" + TWO})
+    assert error.message == "4 apps found, and nothing says which one to serve"
+
+
+def test_a_module_that_is_called_like_an_app_is_none(find: Find) -> None:
+    files = {
+        "shop/__init__.py": "",
+        "shop/app.py": "",
+        "main.py": "from shop import app\nx = f()\n",
+    }
+    files["wsgi.py"] = "application = f()\n"
+    assert find(files).target == "wsgi:application"
+
+
+def test_an_app_that_is_called_like_its_module_is_one(find: Find) -> None:
+    files = {"shop/__init__.py": "from shop.app import app\n", "shop/app.py": FLASK}
+    assert find({**files, "main.py": "from shop import app\n"}).target == "main:app"
+
+
+def test_a_named_module_with_two_apps_lists_them(fail: Fail) -> None:
+    assert fail({"web.py": TWO}, "web").code == "app.ambiguous"
 
 
 def test_two_packages_are_listed(fail: Fail) -> None:

@@ -75,6 +75,11 @@ def test_any_text_gives_an_address_or_a_value_error(text: str) -> None:
     assert Bind.parse(str(bind)) == bind
 
 
+@pytest.mark.parametrize("text", ["8000", "fd://3", "unix:a", "[::1]:80"])
+def test_each_kind_of_address_is_written_as_it_was_read(text: str) -> None:
+    assert str(Bind.parse(text)) == text
+
+
 def test_what_was_left_open_is_filled_in() -> None:
     base = Path("/srv")
     assert Bind.parse("80").settled("0.0.0.0", base) == Bind("tcp", "0.0.0.0", 80)
