@@ -140,8 +140,9 @@ def _of_file(file: Path, dotted: str, root: Path) -> Iterable[Candidate]:
 def _one_of(found: Sequence[Candidate], folder: Path) -> Candidate:
     """Choose between files that belong together: one imports the other.
 
-    A file with several apps is no answer, but one that picks out of it is. The file that is named for the servers' protocol then is the one made for a server; else the
-    first in the usual order.
+    A file with several apps is no answer, but one that picks out of it is. The file that is named
+    for the servers' protocol is the one made for a server; without it the first in the usual order
+    is taken.
     """
     groups = _groups(found)
     if len(groups) > 1 and not _are_twins(found):
