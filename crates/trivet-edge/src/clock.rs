@@ -27,7 +27,7 @@ fn micros(clock: ClockId) -> u64 {
 pub fn process_cpu_us(pid: u32) -> Option<u64> {
     const CPUCLOCK_SCHED: libc::clockid_t = 2;
     let pid = libc::clockid_t::try_from(pid).ok()?;
-    let clock = (!pid << 3) | CPUCLOCK_SCHED;
+    let clock = (!pid).checked_mul(8)? | CPUCLOCK_SCHED;
     let mut time = libc::timespec {
         tv_sec: 0,
         tv_nsec: 0,
@@ -51,6 +51,7 @@ mod tests {
 
     #[test]
     fn a_process_that_does_not_exist_has_none() {
-        assert_eq!(process_cpu_us(0x3fff_ffff), None);
+        // The kernel's largest process id is 4194304.
+        assert_eq!(process_cpu_us(4_194_305), None);
     }
 }

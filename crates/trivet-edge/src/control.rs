@@ -139,7 +139,7 @@ impl Control {
                 .extend_from_slice(space.get(..bytes).unwrap_or_default()),
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
             Err(error) if error.raw_os_error() == Some(Errno::CONNRESET.raw_os_error()) => {
-                self.ended = true
+                self.ended = true;
             }
             Err(error) => return Poll::Ready(Err(error)),
         }

@@ -9,6 +9,8 @@
 
 mod handout;
 mod rescue;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 use std::collections::VecDeque;
@@ -289,15 +291,6 @@ impl Pool {
         let state = self.state.lock();
         let in_flight = state.workers.iter().map(Worker::outstanding).sum();
         (state.queue.len(), in_flight)
-    }
-
-    /// Fail all that wait: no worker will come.
-    pub fn fail_queue(&self, problem: Problem) {
-        let queue = std::mem::take(&mut self.state.lock().queue);
-        for exchange in queue {
-            exchange.place.lock().stage = Stage::Over;
-            exchange.fail(Failure::Problem(problem));
-        }
     }
 }
 

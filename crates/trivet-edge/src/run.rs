@@ -33,6 +33,7 @@ const CUT_OFF_GRACE: Duration = Duration::from_millis(200);
 /// used, or 1 for anything else.
 pub fn run(control: OwnedFd) -> i32 {
     prefer_batches();
+    raise_descriptor_limit();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(8)
@@ -55,6 +56,20 @@ fn prefer_batches() {
         let parameters: libc::sched_param = std::mem::zeroed();
         libc::sched_setscheduler(0, libc::SCHED_BATCH, &raw const parameters);
     }
+}
+
+/// Allow as many descriptors as the operator's hard limit does: each
+/// connection takes one, and the soft limit is often 1024.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: limit.maximum,
+            maximum: limit.maximum,
+        },
+    );
 }
 
 async fn live(control: OwnedFd) -> i32 {
@@ -227,7 +242,7 @@ impl Stage<'_> {
                     tokio::time::sleep(CUT_OFF_GRACE).await;
                     return 0;
                 }
-                Ok((message, descriptors)) => self.act(message, descriptors),
+                Ok((message, descriptors)) => self.act(&message, descriptors),
                 Err(error) => {
                     self.outbox.log("error", &error.to_string());
                     return 1;
@@ -242,11 +257,11 @@ impl Stage<'_> {
         }
     }
 
-    fn act(&self, message: ToEdge, descriptors: Vec<OwnedFd>) {
+    fn act(&self, message: &ToEdge, descriptors: Vec<OwnedFd>) {
         let Some(pool) = &self.shared.pool else {
             return;
         };
-        match message {
+        match *message {
             ToEdge::AddWorker {
                 worker,
                 pid,

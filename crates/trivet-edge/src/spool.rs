@@ -174,7 +174,7 @@ mod tests {
             assert!(buffer.is_empty());
             spool.append(b"world".to_vec()).await.unwrap();
             let mut text = String::new();
-            std::io::Read::read_to_string(&mut spool.reopen().unwrap(), &mut text).unwrap();
+            io::Read::read_to_string(&mut spool.reopen().unwrap(), &mut text).unwrap();
             assert_eq!((text.as_str(), spool.length()), ("hello world", 11));
         }
     }

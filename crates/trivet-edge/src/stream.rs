@@ -79,11 +79,11 @@ fn read_into_spare(
         Stream::Unix(stream) => ready!(Pin::new(stream).poll_read(context, &mut space))?,
     }
     let read = space.filled().len();
-    // SAFETY: `ReadBuf` counts as filled only what it has been given initialised.
     #[allow(
         unsafe_code,
         reason = "the only way to read into a Vec's spare capacity without zeroing it"
     )]
+    // SAFETY: `ReadBuf` counts as filled only what it has been given initialised.
     unsafe {
         buf.set_len(buf.len() + read);
     }

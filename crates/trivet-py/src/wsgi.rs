@@ -192,7 +192,7 @@ impl WsgiWorker {
             Err(error) => Err(Stop::Error(error)),
         };
         if let Err(Stop::Error(error)) = outcome {
-            self.report(py, &request, &answer, error);
+            self.report(py, &request, &answer, &error);
         }
         answer.close(py);
     }
@@ -215,7 +215,7 @@ impl WsgiWorker {
             return answer.put(py, &piece, true);
         }
         let outcome = if iterable.is_instance(self.file_wrapper.bind(py))? {
-            self.send_file(py, answer, &iterable)
+            send_file(py, answer, &iterable)
         } else {
             send_pieces(py, answer, &iterable)
         };
@@ -226,20 +226,7 @@ impl WsgiWorker {
         }
     }
 
-    /// Send a `wsgi.file_wrapper`'s file by its descriptor, where it has one.
-    fn send_file(
-        &self,
-        py: Python<'_>,
-        answer: &Answer,
-        wrapper: &Bound<'_, PyAny>,
-    ) -> Result<(), Stop> {
-        let Some((file, offset, available)) = regular_file(wrapper) else {
-            return send_pieces(py, answer, wrapper);
-        };
-        answer.put_file(py, &file, offset, available)
-    }
-
-    fn report(&self, py: Python<'_>, request: &RequestView<'_>, answer: &Answer, error: PyErr) {
+    fn report(&self, py: Python<'_>, request: &RequestView<'_>, answer: &Answer, error: &PyErr) {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let head = &request.head;
         let arguments = (
@@ -257,6 +244,14 @@ impl WsgiWorker {
         let (summary, place) = told.unwrap_or_else(|_| (error.to_string(), String::new()));
         answer.fail(py, &summary, &place);
     }
+}
+
+/// Send a `wsgi.file_wrapper`'s file by its descriptor, where it has one.
+fn send_file(py: Python<'_>, answer: &Answer, wrapper: &Bound<'_, PyAny>) -> Result<(), Stop> {
+    let Some((file, offset, available)) = regular_file(wrapper) else {
+        return send_pieces(py, answer, wrapper);
+    };
+    answer.put_file(py, &file, offset, available)
 }
 
 /// The content of a list or tuple with one item, or none: it has no `close`.

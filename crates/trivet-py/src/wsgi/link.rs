@@ -198,11 +198,8 @@ impl Link {
     /// Wait until the edge, or another thread, rings for this one.
     pub(crate) fn wait_for_doorbell(&self) {
         let mut count = [0; 8];
-        match rustix::io::read(&self.doorbell, &mut count) {
-            Err(Errno::AGAIN) => {
-                let _ = poll(&mut [PollFd::new(&self.doorbell, PollFlags::IN)], None);
-            }
-            _ => {}
+        if rustix::io::read(&self.doorbell, &mut count) == Err(Errno::AGAIN) {
+            let _ = poll(&mut [PollFd::new(&self.doorbell, PollFlags::IN)], None);
         }
     }
 
@@ -369,7 +366,7 @@ impl Link {
 }
 
 /// How far a send has come.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 #[must_use]
 pub(crate) struct Sending {
     owns: bool,
