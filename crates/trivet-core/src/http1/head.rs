@@ -65,13 +65,19 @@ pub struct HeadLimits {
     pub head_bytes: usize,
     /// Most field lines; never more than [`HeadLimits::MOST_FIELDS`].
     pub fields: usize,
-    /// Longest request target in bytes.
+    /// Longest request target in bytes; never more than [`HeadLimits::MOST_PART_BYTES`].
     pub target_bytes: usize,
 }
 
 impl HeadLimits {
     /// The parser's own bound on field lines: it keeps them on the stack.
     pub const MOST_FIELDS: usize = 256;
+    /// Longest field name, whatever the operator allows: what crosses to a worker
+    /// has a length of one byte, and a cut name would be another field's.
+    pub const MOST_NAME_BYTES: usize = 255;
+    /// Longest target and longest field value, whatever the operator allows: these
+    /// cross with a length of two bytes, and a cut path would be another path.
+    pub const MOST_PART_BYTES: usize = 65_535;
 }
 
 impl Default for HeadLimits {
@@ -211,11 +217,20 @@ impl Head {
             Err(error) => return Err(refusal(error)),
         }
         self.fields.clear();
-        self.fields.extend(request.headers.iter().map(|line| Field {
-            known: KnownField::of(line.name.as_bytes()),
-            name: Span::within(buf, line.name.as_bytes()),
-            value: Span::within(buf, trim_ows(line.value)),
-        }));
+        for line in request.headers.iter() {
+            let (name, value) = (line.name.as_bytes(), trim_ows(line.value));
+            if name.len() > HeadLimits::MOST_NAME_BYTES {
+                return Err(scan::NAME_TOO_LONG);
+            }
+            if value.len() > HeadLimits::MOST_PART_BYTES {
+                return Err(scan::VALUE_TOO_LONG);
+            }
+            self.fields.push(Field {
+                known: KnownField::of(name),
+                name: Span::within(buf, name),
+                value: Span::within(buf, value),
+            });
+        }
         Ok(())
     }
 }

@@ -10,6 +10,10 @@ const METHOD_BYTES: usize = 32;
 
 pub(super) const TOO_MANY_FIELDS: Problem =
     Problem::FieldsTooLarge("The request has too many header fields.");
+pub(super) const NAME_TOO_LONG: Problem =
+    Problem::FieldsTooLarge("A field name in the request is too long.");
+pub(super) const VALUE_TOO_LONG: Problem =
+    Problem::FieldsTooLarge("A field value in the request is too long.");
 const HEAD_TOO_LARGE: Problem = Problem::FieldsTooLarge("The request head is too large.");
 const NO_CRLF: Problem = Problem::BadRequest("A line of the request does not end in CRLF.");
 const BAD_METHOD: Problem = Problem::BadRequest("The request method is malformed.");
@@ -118,7 +122,7 @@ impl Scan {
         let new = buf.get(self.position..).unwrap_or_default();
         let found = memchr3(b' ', b'\r', b'\n', new);
         let end = self.position + found.unwrap_or(new.len());
-        if end - self.start > limits.target_bytes {
+        if end - self.start > limits.target_bytes.min(HeadLimits::MOST_PART_BYTES) {
             return Err(Problem::UriTooLong);
         }
         self.position = end;

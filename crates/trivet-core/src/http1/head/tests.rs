@@ -130,6 +130,28 @@ fn limits_are_inclusive() {
     );
 }
 
+/// Found by reading the wire: a name of 300 bytes reached the app cut to 255, and a
+/// target of 100 KB, where the operator allowed it, would have been another path.
+#[test]
+fn what_does_not_fit_a_frame_is_refused_whatever_the_operator_allows() {
+    let limits = HeadLimits {
+        head_bytes: 1 << 20,
+        fields: 100,
+        target_bytes: 1 << 20,
+    };
+    let parse = |name: usize, value: usize, target: usize| {
+        let (name, value, target) = ("n".repeat(name), "v".repeat(value), "t".repeat(target - 1));
+        let head = format!("GET /{target} HTTP/1.1\r\n{name}: {value}\r\n\r\n");
+        Head::default()
+            .parse(head.as_bytes(), &limits)
+            .map_err(|problem| problem.status())
+    };
+    assert_eq!(parse(255, 65_535, 65_535), Ok(Parse::Complete));
+    assert_eq!(parse(256, 1, 1), Err(431));
+    assert_eq!(parse(1, 65_536, 1), Err(431));
+    assert_eq!(parse(1, 1, 65_536), Err(414));
+}
+
 /// The outcome in a form that can be compared.
 fn outcome(head: &Head, result: Result<Parse, Problem>, buf: &[u8]) -> String {
     let fields: Vec<_> = head
