@@ -129,27 +129,36 @@ impl Worker {
 
     /// Count the long-running requests aside, and wake a thread for the rest.
     fn set_aside(&mut self, now_us: u64) {
-        let page = self.claim.page();
-        let long: Vec<u16> = self
-            .slots()
-            .filter(|(slot, held)| {
-                let since = page.running_since(*slot, held.number);
-                !held.is_aside
-                    && since
-                        .is_some_and(|since| since != 0 && now_us.saturating_sub(since) >= LONG_US)
-            })
-            .map(|(slot, _)| slot)
-            .collect();
-        for slot in long {
-            if self.aside + 1 >= self.threads {
-                return;
-            }
-            if let Some(held) = self.slot_mut(slot) {
-                held.is_aside = true;
-                self.aside += 1;
-                self.ring();
-            }
+        while self.aside + 1 < self.threads
+            && let Some(slot) = self.long_running(now_us)
+            && let Some(held) = self.slot_mut(slot)
+        {
+            held.is_aside = true;
+            self.aside += 1;
+            self.ring();
         }
+    }
+
+    /// A request that was aside is over, and its thread is free to read: a
+    /// long-running one takes its place, so that the next request goes out at
+    /// once and not at the next look.
+    pub(super) fn pass_aside_on(&mut self, now_us: u64) {
+        if let Some(slot) = self.long_running(now_us)
+            && let Some(held) = self.slot_mut(slot)
+        {
+            held.is_aside = true;
+            self.aside += 1;
+        }
+    }
+
+    /// A request that has been running for long and is not aside.
+    fn long_running(&self, now_us: u64) -> Option<u16> {
+        let page = self.claim.page();
+        let is_long = |since| since != 0 && now_us.saturating_sub(since) >= LONG_US;
+        self.slots()
+            .filter(|(_, held)| !held.is_aside)
+            .find(|(slot, held)| page.running_since(*slot, held.number).is_some_and(is_long))
+            .map(|(slot, _)| slot)
     }
 
     /// Take back at most `most` unstarted requests, the newest first.

@@ -263,6 +263,26 @@ fn another_thread_is_woken_where_the_process_waits() {
 }
 
 #[test]
+fn the_place_of_a_finished_request_aside_goes_to_the_next_long_one() {
+    let pool = pool(10, 1);
+    let worker = add_worker(&pool, 1, 2);
+    let _held: Vec<_> = (0..4).map(|_| submit(&pool, b"GET")).collect();
+    let first = worker.take(&pool)[0];
+    assert!(worker.start(first, 1));
+    rescue(&pool);
+    let second = worker.take(&pool)[0];
+    assert!(worker.start(second, 1));
+    rescue(&pool);
+    assert_eq!(worker.take(&pool), [], "both threads are busy");
+    worker.answer(&pool, first, 50_000);
+    assert_eq!(
+        worker.take(&pool).len(),
+        1,
+        "without waiting for the next look"
+    );
+}
+
+#[test]
 fn the_last_thread_is_never_set_aside() {
     let pool = pool(10, 2);
     let worker = add_worker(&pool, 1, 1);

@@ -217,7 +217,10 @@ impl Worker {
         let place = self.slots.get_mut(usize::from(slot))?;
         let held = place.take_if(|held| held.number == number)?;
         self.free.push(slot);
-        self.aside -= usize::from(held.is_aside);
+        if held.is_aside {
+            self.aside -= 1;
+            self.pass_aside_on(crate::clock::now_us());
+        }
         Some(held.exchange)
     }
 
