@@ -9,17 +9,17 @@ mod link;
 use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
-use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::exceptions::{PyOSError, PyRuntimeError, PyTypeError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList, PyTuple, PyType};
+use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple, PyType};
 use rustix::fs::{FileType, SeekFrom, fstat, seek};
 use trivet_edge::claim_map::ClaimMap;
 use trivet_edge::clock::now_us;
 use trivet_wire::claim::{THREADS, ThreadState};
 use trivet_wire::frames::{Content, INITIAL_CREDIT_BYTES, RequestView};
 
-use answer::{Answer, Stop};
+use answer::{Answer, Stop, not_bytes};
 use content::InputMaker;
 pub(crate) use content::StreamedContent;
 use environ::EnvironMaker;
@@ -49,7 +49,7 @@ impl StartResponse {
     /// PEP 3333's `write` callable: sends at once.
     fn write(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<()> {
         match self.answer.put(py, data, false) {
-            Ok(()) => Ok(()),
+            Ok(()) | Err(Stop::Enough) => Ok(()),
             Err(Stop::Error(error)) => Err(error),
             Err(Stop::Gone) => Err(pyo3::exceptions::PyBrokenPipeError::new_err(
                 "the client has gone away",
@@ -167,6 +167,9 @@ impl WsgiWorker {
             Ok(request) => request,
             Err(error) => return answer.fail(py, &error.to_string(), ""),
         };
+        if request.head.method == b"HEAD" {
+            answer.mark_head_request(py);
+        }
         let streamed = request.head.content == Content::Stream;
         if streamed {
             self.link
@@ -191,8 +194,15 @@ impl WsgiWorker {
             }
             Err(error) => Err(Stop::Error(error)),
         };
-        if let Err(Stop::Error(error)) = outcome {
-            self.report(py, &request, &answer, &error);
+        match outcome {
+            // What fails because the client left is no news: its log line says that it did.
+            Err(Stop::Error(error))
+                if !answer.is_gone(py) || !error.is_instance_of::<PyOSError>(py) =>
+            {
+                self.report(py, &request, &answer, &error);
+            }
+            Err(Stop::Error(_) | Stop::Gone) => answer.fail(py, "", ""),
+            Ok(()) | Err(Stop::Enough) => {}
         }
         answer.close(py);
     }
@@ -220,9 +230,17 @@ impl WsgiWorker {
             send_pieces(py, answer, &iterable)
         };
         // Always, also after an error or a client that left (PEP 3333).
-        match iterable.getattr_opt(intern!(py, "close")) {
-            Ok(Some(close)) => outcome.and(close.call0().map(|_| ()).map_err(Stop::from)),
-            _ => outcome,
+        let closed = match iterable.getattr_opt(intern!(py, "close")) {
+            Ok(Some(close)) => close.call0().map(|_| ()),
+            _ => Ok(()),
+        };
+        match (outcome, closed) {
+            (Err(Stop::Error(error)), Err(second)) => {
+                second.write_unraisable(py, Some(&iterable));
+                Err(Stop::Error(error))
+            }
+            (_, Err(error)) => Err(Stop::Error(error)),
+            (outcome, Ok(())) => outcome,
         }
     }
 
@@ -248,10 +266,14 @@ impl WsgiWorker {
 
 /// Send a `wsgi.file_wrapper`'s file by its descriptor, where it has one.
 fn send_file(py: Python<'_>, answer: &Answer, wrapper: &Bound<'_, PyAny>) -> Result<(), Stop> {
-    let Some((file, offset, available)) = regular_file(wrapper) else {
-        return send_pieces(py, answer, wrapper);
-    };
-    answer.put_file(py, &file, offset, available)
+    match regular_file(wrapper) {
+        // After `write()` the file is only the rest of the content. A size of
+        // 0 may be a lie, as in /proc.
+        Some((file, offset, available)) if available > 0 && !answer.has_sent_head(py) => {
+            answer.put_file(py, &file, offset, available)
+        }
+        _ => send_pieces(py, answer, wrapper),
+    }
 }
 
 /// The content of a list or tuple with one item, or none: it has no `close`.
@@ -272,15 +294,12 @@ fn only_piece<'py>(iterable: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
 }
 
 fn send_pieces(py: Python<'_>, answer: &Answer, iterable: &Bound<'_, PyAny>) -> Result<(), Stop> {
-    let pieces = iterable.try_iter().map_err(|_| {
-        PyTypeError::new_err(format!(
-            "the app must return an iterable of bytes, not {} (PEP 3333)",
-            iterable
-                .get_type()
-                .name()
-                .map_or_else(|_| "?".into(), |name| name.to_string())
-        ))
-    })?;
+    let rule = "the app must return an iterable of bytes";
+    if iterable.is_instance_of::<PyBytes>() || iterable.is_instance_of::<PyString>() {
+        // Iterable, but each item would be a byte or a character.
+        return Err(not_bytes(rule, iterable).into());
+    }
+    let pieces = iterable.try_iter().map_err(|_| not_bytes(rule, iterable))?;
     for piece in pieces {
         answer.put(py, &piece?, false)?;
     }
@@ -290,7 +309,7 @@ fn send_pieces(py: Python<'_>, answer: &Answer, iterable: &Bound<'_, PyAny>) -> 
 /// Descriptor, position and rest of the file behind a wrapper.
 fn regular_file(wrapper: &Bound<'_, PyAny>) -> Option<(OwnedFd, u64, u64)> {
     let py = wrapper.py();
-    let file = wrapper.getattr(intern!(py, "filelike")).ok()?;
+    let file = wrapper.call_method0(intern!(py, "plain_file")).ok()?;
     let number: RawFd = file
         .call_method0(intern!(py, "fileno"))
         .ok()?

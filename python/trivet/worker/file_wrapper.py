@@ -1,7 +1,9 @@
 """`wsgi.file_wrapper`: what an app wraps a file in, so that the edge can send it."""
 
+import io
+import tempfile
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Readable(Protocol):
@@ -24,6 +26,17 @@ class FileWrapper:
         if close is not None:
             # An instance attribute: the server must call `close` only where the file has one.
             self.close = close
+
+    def plain_file(self) -> "io.FileIO | io.BufferedReader | io.BufferedRandom | None":
+        """Return the file whose descriptor gives the very bytes that `read` would.
+
+        A `fileno` alone does not say so: that of `gzip.open()` gives compressed bytes.
+        """
+        file: Any = self.filelike
+        if isinstance(file, tempfile._TemporaryFileWrapper):  # noqa: SLF001 - has no public name
+            file = file.file
+        raw = file.raw if type(file) in {io.BufferedReader, io.BufferedRandom} else file
+        return file if type(raw) is io.FileIO else None
 
     def __iter__(self) -> Iterator[bytes]:
         return self

@@ -4,7 +4,7 @@ use std::io::IoSlice;
 use std::os::fd::OwnedFd;
 
 use parking_lot::Mutex;
-use pyo3::exceptions::{PyAssertionError, PyTypeError};
+use pyo3::exceptions::{PyAssertionError, PyRuntimeError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use pyo3::types::{PyBytes, PyTuple};
@@ -28,6 +28,8 @@ pub(crate) enum Stop {
     Error(PyErr),
     /// Nobody waits for the answer any more, or the edge is gone.
     Gone,
+    /// The answer is whole: what the app has beyond that is not wanted.
+    Enough,
 }
 
 impl From<PyErr> for Stop {
@@ -51,6 +53,15 @@ struct Progress {
     ended: bool,
     sent: u64,
     gone: bool,
+    for_head: bool,
+}
+
+impl Progress {
+    /// Whether the response has content at all (RFC 9110 section 6.4.1).
+    fn has_content(&self) -> bool {
+        let status = self.head.as_ref().map_or(200, |head| head.status);
+        !self.for_head && !matches!(status, 204 | 205 | 304)
+    }
 }
 
 /// Where one request's answer stands. Used by one thread at a time.
@@ -72,12 +83,27 @@ impl Answer {
         }
     }
 
+    /// The request's method is HEAD: the client gets the head alone.
+    pub(crate) fn mark_head_request(&self, py: Python<'_>) {
+        self.progress.lock_py_attached(py).for_head = true;
+    }
+
+    /// Whether the client left before the answer's end.
+    pub(crate) fn is_gone(&self, py: Python<'_>) -> bool {
+        self.progress.lock_py_attached(py).gone
+    }
+
     pub(crate) fn has_sent_head(&self, py: Python<'_>) -> bool {
         self.progress.lock_py_attached(py).head_sent
     }
 
     /// PEP 3333 `start_response(status, headers, exc_info=None)`.
-    pub(crate) fn start(&self, py: Python<'_>, head: Head, exc_info: Option<&Bound<'_, PyAny>>) -> PyResult<()> {
+    pub(crate) fn start(
+        &self,
+        py: Python<'_>,
+        head: Head,
+        exc_info: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
         let mut progress = self.progress.lock_py_attached(py);
         match exc_info {
             Some(info) if progress.head_sent => return Err(raised(info)),
@@ -98,15 +124,9 @@ impl Answer {
         piece: &Bound<'_, PyAny>,
         last: bool,
     ) -> Result<(), Stop> {
-        let piece = piece.cast::<PyBytes>().map_err(|_| {
-            PyTypeError::new_err(format!(
-                "the app's iterable must yield bytes, not {} (PEP 3333)",
-                piece
-                    .get_type()
-                    .name()
-                    .map_or_else(|_| "?".into(), |name| name.to_string())
-            ))
-        })?;
+        let piece = piece
+            .cast::<PyBytes>()
+            .map_err(|_| not_bytes("the app's iterable must yield bytes", piece))?;
         self.put_bytes(py, piece.as_bytes(), last)
     }
 
@@ -119,7 +139,11 @@ impl Answer {
             return Err(Stop::Gone);
         }
         if progress.ended {
-            return Ok(());
+            return if content.is_empty() {
+                Ok(())
+            } else {
+                Err(excess(&progress))
+            };
         }
         let Some(declared) = progress.head.as_ref().map(|head| head.declared_length) else {
             return Err(PyAssertionError::new_err(
@@ -127,19 +151,23 @@ impl Answer {
             )
             .into());
         };
-        if declared != UNKNOWN_LENGTH {
+        let mut whole = Ok(());
+        if !progress.has_content() {
+            // An endless stream must not be asked for more by a HEAD.
+            whole = if last { Ok(()) } else { Err(Stop::Enough) };
+            (content, last) = (&[], true);
+        } else if declared != UNKNOWN_LENGTH {
             // Never more than was promised: the rest would be read as the next response.
             let room = declared - progress.sent;
-            if content.len() as u64 >= room {
-                content = content
-                    .split_at(usize::try_from(room).unwrap_or(usize::MAX))
-                    .0;
+            if content.len() as u64 > room {
+                content = &content[..usize::try_from(room).unwrap_or(usize::MAX)];
+                whole = Err(excess(&progress));
+                last = true;
+            } else if content.len() as u64 == room {
                 last = true;
             } else if last {
                 let sent = progress.sent + content.len() as u64;
-                progress.ended = true;
-                drop(progress);
-                return Err(pyo3::exceptions::PyRuntimeError::new_err(format!(
+                return Err(PyRuntimeError::new_err(format!(
                     "the app promised {declared} bytes by Content-Length and sent {sent}"
                 ))
                 .into());
@@ -149,7 +177,7 @@ impl Answer {
         progress.ended = last;
         let result = self.send(py, &mut progress, content, last);
         progress.gone |= result.is_err();
-        result
+        result.and(whole)
     }
 
     fn send(
@@ -299,6 +327,7 @@ impl Answer {
         available: u64,
     ) -> Result<(), Stop> {
         let mut progress = self.progress.lock_py_attached(py);
+        let has_content = progress.has_content();
         let Some(head) = progress.head.as_mut() else {
             return Err(PyAssertionError::new_err(
                 "the app returned a file before it called start_response (PEP 3333)",
@@ -308,11 +337,14 @@ impl Answer {
         if head.declared_length == UNKNOWN_LENGTH {
             head.declared_length = available;
         }
-        let length = head.declared_length.min(available);
-        if length < head.declared_length {
-            return Err(pyo3::exceptions::PyRuntimeError::new_err(format!(
-                "the app promised {} bytes by Content-Length and its file has {available}",
-                head.declared_length
+        let length = head.declared_length;
+        if !has_content || length == 0 {
+            drop(progress);
+            return self.put_bytes(py, &[], true);
+        }
+        if length > available {
+            return Err(PyRuntimeError::new_err(format!(
+                "the app promised {length} bytes by Content-Length and its file has {available}"
             ))
             .into());
         }
@@ -342,7 +374,10 @@ impl Answer {
         self.put_bytes(py, &[], true)
     }
 
-    /// Tell the edge that no more comes, because the app broke.
+    /// Tell the edge that no more comes, because the app broke or the client left.
+    ///
+    /// Nothing happens where the answer was whole already. Without this frame
+    /// the edge would count the request as running for ever.
     pub(crate) fn fail(&self, py: Python<'_>, error: &str, place: &str) {
         let mut frame = Vec::new();
         let address = (self.header.slot, self.header.request);
@@ -362,6 +397,25 @@ impl Answer {
     pub(crate) fn mark_streaming(&self, py: Python<'_>) {
         self.progress.lock_py_attached(py).streaming = true;
     }
+}
+
+/// What an app gets that goes on after its answer is whole.
+fn excess(progress: &Progress) -> Stop {
+    let declared = progress.head.as_ref().map(|head| head.declared_length);
+    match declared {
+        Some(declared) if progress.has_content() && declared != UNKNOWN_LENGTH => {
+            let text = format!("the app promised {declared} bytes by Content-Length and sent more");
+            Stop::Error(PyRuntimeError::new_err(text))
+        }
+        _ => Stop::Enough,
+    }
+}
+
+/// What an app gets that sends anything but bytes.
+pub(super) fn not_bytes(rule: &str, value: &Bound<'_, PyAny>) -> PyErr {
+    let name = value.get_type().name();
+    let name = name.map_or_else(|_| "?".into(), |name| name.to_string());
+    PyTypeError::new_err(format!("{rule}, not {name} (PEP 3333)"))
 }
 
 /// The exception of an `exc_info` tuple, to be raised again.
