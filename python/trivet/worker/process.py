@@ -3,7 +3,6 @@
 import argparse
 import contextlib
 import faulthandler
-import gc
 import io
 import os
 import select
@@ -16,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from trivet.errors import AppLoadError
 from trivet.wire import worker_control
 from trivet.wire.line_socket import LineSocket
+from trivet.worker import garbage
 from trivet.worker.loading import LoadedApp, describe_import, load_app
 
 SLOW_IMPORT_S = 10.0
@@ -51,9 +51,7 @@ def main(argv: Sequence[str]) -> int:
         control.send(worker_control.encode(worker_control.LoadFailed(failure=failure)))
         return EXIT_NOT_LOADED
     if not options.check:
-        # What is there now lives to the end: the collector need not look at it again.
-        gc.collect()
-        gc.freeze()
+        garbage.settle()
     _report(control, loaded)
     if options.check:
         return 0
