@@ -12,7 +12,7 @@ from trivet.wire.worker_control import Loaded
 
 _LEVELS = ("debug", "info", "warning", "error")
 _COLOURS: Mapping[str, str] = {"warning": "33", "error": "31"}
-_ADDRESSES_SHOWN = 4
+_ADDRESSES_SHOWN = 3
 _BOLD, _DIM = "1", "2"
 
 

@@ -1,0 +1,85 @@
+"""The control contract from Python's side; `cargo test` reads the same vectors."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from trivet.wire import control
+
+VECTORS = Path(__file__).parent.parent / "vectors" / "control"
+DECODERS = {"from_edge": control.decode_from_edge, "to_edge": control.decode_to_edge}
+
+U32 = st.integers(0, 2**32 - 1)
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+
+
+def vectors(kind: str) -> list[Any]:
+    files = sorted((VECTORS / kind).glob("*.json"))
+    assert files
+    return [pytest.param(json.loads(file.read_text("utf-8")), id=file.stem) for file in files]
+
+
+@pytest.mark.parametrize("vector", vectors("valid"))
+def test_a_valid_line_is_understood_and_written_the_same(vector: dict[str, str]) -> None:
+    message = DECODERS[vector["direction"]](vector["line"].encode())
+    line = control.encode(message)
+    assert line.endswith(b"\n")
+    assert json.loads(line) == json.loads(vector["line"])
+
+
+@pytest.mark.parametrize("vector", vectors("invalid"))
+def test_an_invalid_line_is_refused(vector: dict[str, str]) -> None:
+    with pytest.raises(msgspec.DecodeError):
+        DECODERS[vector["direction"]](vector["line"].encode())
+
+
+def test_a_line_never_contains_a_line_end() -> None:
+    line = control.encode(control.Log(level="info", text="a\nb\r"))
+    assert line.count(b"\n") == 1
+
+
+def test_every_message_has_a_valid_vector() -> None:
+    lines = [json.loads(each.values[0]["line"]) for each in vectors("valid")]
+    types = {line["type"] for line in lines}
+    known = {each.__struct_config__.tag for each in _message_types()}
+    assert types == known
+
+
+def _message_types() -> list[type[msgspec.Struct]]:
+    return [
+        value
+        for value in vars(control).values()
+        if isinstance(value, type)
+        and issubclass(value, msgspec.Struct)
+        and value.__module__ == control.__name__
+        and not value.__name__.startswith("_")
+    ]
+
+
+@given(
+    st.one_of(
+        st.builds(control.WorkerLost, worker=U32, reason=TEXT, started=U32, retried=U32),
+        st.builds(control.WorkerDrained, worker=U32),
+        st.builds(control.Ready, version=U32, pid=U32),
+        st.builds(control.Refused, reason=TEXT),
+        st.builds(control.Log, level=TEXT, text=TEXT),
+    )
+)
+def test_what_the_edge_says_survives_the_way(message: control.FromEdge) -> None:
+    assert control.decode_from_edge(control.encode(message)) == message
+
+
+@given(
+    st.one_of(
+        st.builds(control.AddWorker, fds=U32, worker=U32, pid=U32, threads=U32),
+        st.builds(control.DrainWorker, worker=U32),
+        st.builds(control.WorkerDied, worker=U32, reason=TEXT),
+        st.builds(control.Drain, deadline_ms=U32),
+    )
+)
+def test_what_the_supervisor_says_survives_the_way(message: control.ToEdge) -> None:
+    assert control.decode_to_edge(control.encode(message)) == message

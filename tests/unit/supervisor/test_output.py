@@ -1,0 +1,137 @@
+"""Lines on their way from a worker to the world."""
+
+import fcntl
+import json
+import os
+import threading
+from collections.abc import Iterator
+
+import pytest
+from trivet.supervisor import output
+from trivet.supervisor.output import OutputReader, Sink, prefixed, wrapped
+
+from tests.unit.waiting import DEADLINE_S, wait_until
+
+
+class Pipe:
+    """A worker's end, a reader, and a sink that ends in a pipe of the test."""
+
+    CAPACITY = 1 << 20
+
+    def __init__(self, form: output.Format = output.plain) -> None:
+        self.theirs, reading = os.pipe(), os.pipe()
+        self.worker = self.theirs[1]
+        self.world, self._sink_end = reading
+        fcntl.fcntl(self.world, fcntl.F_SETPIPE_SZ, self.CAPACITY)
+        self.rooms = threading.Event()
+        self.sink = Sink(self._sink_end, self.rooms.set)
+        self.reader = OutputReader(self.theirs[0], self.sink, form)
+
+    def passed_on(self) -> bytes:
+        assert self.sink.flush(DEADLINE_S)
+        os.set_blocking(self.world, False)
+        try:
+            return os.read(self.world, 1 << 20)
+        except BlockingIOError:
+            return b""
+
+
+@pytest.fixture
+def pipe() -> Iterator[Pipe]:
+    pipe = Pipe(prefixed(b"[worker 2] "))
+    yield pipe
+    pipe.reader.close()
+
+
+def test_each_line_is_prefixed(pipe: Pipe) -> None:
+    os.write(pipe.worker, b"one\ntwo\n")
+    pipe.reader.read()
+    assert pipe.passed_on() == b"[worker 2] one\n[worker 2] two\n"
+
+
+def test_a_part_of_a_line_waits_for_its_rest(pipe: Pipe) -> None:
+    os.write(pipe.worker, b"one")
+    pipe.reader.read()
+    assert pipe.passed_on() == b""
+    os.write(pipe.worker, b" and more\n")
+    pipe.reader.read()
+    assert pipe.passed_on() == b"[worker 2] one and more\n"
+
+
+def test_a_last_line_without_an_end_is_passed_on_at_the_end(pipe: Pipe) -> None:
+    os.write(pipe.worker, b"killed in mid")
+    os.close(pipe.worker)
+    pipe.reader.drain()
+    assert pipe.reader.at_eof
+    assert pipe.passed_on() == b"[worker 2] killed in mid\n"
+
+
+def test_a_line_without_an_end_in_sight_is_passed_on_in_pieces() -> None:
+    pipe = Pipe()
+    sent = b"x" * 150_000
+
+    def print_it() -> None:
+        os.write(pipe.worker, sent)
+        os.close(pipe.worker)
+
+    writer = threading.Thread(target=print_it)
+    writer.start()
+    got = b""
+    while not pipe.reader.at_eof:
+        pipe.reader.read()
+        got += pipe.passed_on()
+    writer.join()
+    got += pipe.passed_on()
+    lines = got.split(b"\n")
+    assert b"".join(lines) == sent
+    assert max(map(len, lines)) == output.LINE_BYTES
+
+
+def test_nothing_there_is_no_end(pipe: Pipe) -> None:
+    assert not pipe.reader.read()
+    assert not pipe.reader.at_eof
+
+
+def test_bytes_that_are_no_text_pass_unchanged(pipe: Pipe) -> None:
+    os.write(pipe.worker, b"\xff\x00\x1b[0m\n")
+    pipe.reader.read()
+    assert pipe.passed_on() == b"[worker 2] \xff\x00\x1b[0m\n"
+
+
+def test_a_sink_that_nobody_reads_gets_full_and_tells_when_it_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(output, "SINK_BYTES", 1000)
+    pipe = Pipe()
+    sink = pipe.sink
+    line = b"x" * 99 + b"\n"
+    written = 0
+    while sink.has_room or written < Pipe.CAPACITY + 100_000:
+        sink.write(line)
+        written += len(line)
+    assert not sink.flush(0.01)
+    assert not pipe.rooms.is_set()
+    read = 0
+    while read < written:
+        read += len(os.read(pipe.world, 1 << 20))
+    wait_until(pipe.rooms.is_set, "word of the room")
+    assert sink.has_room
+
+
+def test_a_sink_whose_reader_is_gone_takes_everything() -> None:
+    pipe = Pipe()
+    os.close(pipe.world)
+    for _ in range(100):
+        pipe.sink.write(b"x" * 100_000 + b"\n")
+    assert pipe.sink.flush(DEADLINE_S)
+    assert pipe.sink.has_room
+
+
+def test_a_plain_line_is_wrapped_in_an_object() -> None:
+    entry = json.loads(wrapped(2, "error")(b"Traceback: \xc3\xbc \xff"))
+    assert entry.pop("timestamp").endswith("+00:00")
+    assert entry == {"level": "error", "event": "Traceback: ü \\xff", "worker": 2}
+
+
+def test_an_object_is_not_wrapped_again() -> None:
+    assert wrapped(2, "info")(b'{"event": "x"}') == b'{"event": "x"}\n'
