@@ -106,6 +106,8 @@ pub(crate) struct Place {
     pub(crate) stage: Stage,
     pub(crate) attempts: u8,
     pub(crate) deaths: u8,
+    /// Nobody waits for the answer any more.
+    pub(crate) is_cancelled: bool,
 }
 
 impl Exchange {
@@ -128,6 +130,7 @@ impl Exchange {
                 stage: Stage::Queued,
                 attempts: 0,
                 deaths: 0,
+                is_cancelled: false,
             }),
         }
     }

@@ -132,6 +132,7 @@ impl Pool {
     /// Tell the worker that nobody waits for this answer any more.
     pub fn cancel(&self, exchange: &Arc<Exchange>) {
         if !self.withdraw(exchange) {
+            exchange.place.lock().is_cancelled = true;
             self.send(exchange, Kind::Cancel, Flags::default(), &[]);
         }
     }

@@ -86,8 +86,12 @@ impl State {
                 place.deaths = place.deaths.saturating_add(1);
             }
             let (attempts, deaths) = (place.attempts, place.deaths);
+            let is_cancelled = place.is_cancelled;
             place.stage = Stage::Over;
             drop(place);
+            if is_cancelled {
+                continue; // Nobody is there to try again for.
+            }
             let method = RequestView::parse(exchange.frame.get(HEADER_BYTES..).unwrap_or_default())
                 .map_or(&b""[..], |request| request.head.method);
             match verdict(state, method, exchange.is_replayable, attempts, deaths) {

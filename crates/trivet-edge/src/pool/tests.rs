@@ -431,3 +431,44 @@ fn a_worker_that_breaks_the_contract_is_told_apart() {
     frame.push(0);
     assert!(pool.absorb(1, &frame, &mut VecDeque::new()).is_err());
 }
+
+/// A `Cancel` that came before the worker had opened the request's stream said
+/// nothing to it: its thread waited for ever for room to send.
+#[test]
+fn a_worker_that_goes_on_with_a_cancelled_answer_is_told_again() {
+    let pool = pool(10, 4);
+    let worker = add_worker(&pool, 1, 1);
+    let gone = submit(&pool, b"GET");
+    let handed = worker.take(&pool)[0];
+    assert!(worker.start(handed, 1));
+    pool.cancel(&gone);
+    let mut out = VecDeque::new();
+    pool.take_output(worker.number, Waker::noop(), &mut out);
+    out.clear();
+    let mut frame = Vec::new();
+    let head = ResponseHead {
+        status: 200,
+        app_us: 1,
+        declared_length: UNKNOWN_LENGTH,
+        reason: b"OK",
+    };
+    let address = (handed.slot, handed.number, Flags::default());
+    encode_response(&mut frame, address, &head, std::iter::empty(), b"first");
+    worker.send(&pool, &frame);
+    pool.take_output(worker.number, Waker::noop(), &mut out);
+    let (header, _) = split_frame(&out[0].bytes).unwrap().unwrap();
+    assert_eq!((header.kind, header.request), (Kind::Cancel, handed.number));
+}
+
+#[test]
+fn a_cancelled_request_is_not_tried_again() {
+    let pool = pool(10, 4);
+    let first = add_worker(&pool, 1, 1);
+    let gone = submit(&pool, b"GET");
+    let handed = first.take(&pool)[0];
+    assert!(first.start(handed, 1));
+    pool.cancel(&gone);
+    let second = add_worker(&pool, 2, 1);
+    assert_eq!(pool.lose_worker(1).retried, 0);
+    assert!(second.take(&pool).is_empty());
+}

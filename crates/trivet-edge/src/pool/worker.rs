@@ -270,6 +270,10 @@ impl Worker {
         };
         let exchange = Arc::clone(&held.exchange);
         let ended = header.flags.has(Flags::END);
+        if exchange.place.lock().is_cancelled {
+            self.take_unwanted(header, ended);
+            return Ok(());
+        }
         match header.kind {
             Kind::Response => self.take_response(&exchange, payload, ended)?,
             Kind::Data => exchange.tell(|reply| {
@@ -307,6 +311,29 @@ impl Worker {
             self.give_credit(header, &exchange, memory);
         }
         Ok(())
+    }
+
+    /// A frame of a request that nobody waits for any more.
+    fn take_unwanted(&mut self, header: &Header, ended: bool) {
+        match header.kind {
+            _ if ended => self.finish(header),
+            Kind::Failed => self.finish(header),
+            // Before this frame the worker had no stream that the first
+            // `Cancel` could have ended: it would wait for ever for room.
+            Kind::Response | Kind::Read => {
+                let (slot, number) = (header.slot, header.request);
+                put_frame(
+                    self.out(),
+                    Kind::Cancel,
+                    Flags::default(),
+                    slot,
+                    number,
+                    &[],
+                );
+                self.wake();
+            }
+            _ => {}
+        }
     }
 
     fn take_response(

@@ -5,6 +5,12 @@ use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyTuple};
 use trivet_wire::frames::UNKNOWN_LENGTH;
 
+/// Size of a response head: above what any client takes (curl: 300 KB, Node:
+/// 16 KiB), and below what one frame carries.
+const HEAD_BYTES: usize = 256 << 10;
+/// What a field costs on the wire beside its text (`name: value\r\n`).
+const FIELD_BYTES: usize = 4;
+
 /// A response head. Strings lie in `text`, one behind the other.
 #[derive(Debug, Default)]
 pub(crate) struct Head {
@@ -42,6 +48,11 @@ impl Head {
         head.spans.reserve(fields.len());
         for field in fields.iter() {
             head.take_field(&field)?;
+            if head.text.len() + FIELD_BYTES * head.spans.len() > HEAD_BYTES {
+                return Err(PyValueError::new_err(format!(
+                    "start_response: headers are larger than {HEAD_BYTES} bytes together"
+                )));
+            }
         }
         Ok(head)
     }
@@ -62,7 +73,7 @@ impl Head {
                 "start_response: status {code} is not a final response (RFC 9110 section 15.2)"
             )));
         }
-        let reason = reason.trim();
+        let reason = reason.trim_matches(' ');
         put_latin1(&mut self.text, reason).map_err(|_| wrong())?;
         self.reason_end = self.text.len();
         if self.reason_end > 255 || self.text.iter().any(|&byte| is_control(byte)) {
