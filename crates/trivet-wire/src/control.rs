@@ -4,8 +4,10 @@
 //! `fds` says how many, and the receiver takes that many in order.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::edge_config::EdgeConfig;
+use crate::edge_config::{EdgeConfig, EdgeConfigError, check_version};
+use crate::exact::exact;
 
 /// Longest line that a receiver accepts.
 pub const MAX_LINE_BYTES: usize = 16 << 20;
@@ -118,16 +120,31 @@ pub enum FromEdge {
 
 /// A line that is no message.
 #[derive(Debug, thiserror::Error)]
-#[error("control message: {0}")]
-pub struct ControlError(#[from] serde_json::Error);
+pub enum ControlError {
+    /// Its configuration, or its version, cannot be used.
+    #[error(transparent)]
+    Config(#[from] EdgeConfigError),
+    /// Not the expected JSON.
+    #[error("control message: {0}")]
+    Json(#[from] serde_json::Error),
+}
 
 impl ToEdge {
     /// Decode one line.
     ///
+    /// The version of a [`ToEdge::Configure`] is compared before anything else of it.
+    ///
     /// # Errors
     /// [`ControlError`] for anything but a whole message.
     pub fn from_line(line: &[u8]) -> Result<Self, ControlError> {
-        Ok(serde_json::from_slice(line)?)
+        let value: Value = serde_json::from_slice(line)?;
+        if value.get("type").and_then(Value::as_str) == Some("configure") {
+            check_version(&value)?;
+            if let Some(config) = value.get("config") {
+                EdgeConfig::from_value(config)?;
+            }
+        }
+        Ok(exact(&value)?)
     }
 
     /// Descriptors that belong to this message.
@@ -145,7 +162,7 @@ impl FromEdge {
     /// # Errors
     /// [`ControlError`] for anything but a whole message.
     pub fn from_line(line: &[u8]) -> Result<Self, ControlError> {
-        Ok(serde_json::from_slice(line)?)
+        Ok(exact(&serde_json::from_slice(line)?)?)
     }
 
     /// The message as a line, with its line end.

@@ -4,6 +4,10 @@
 //! and refuses unknown keys, so that a forgotten place fails loudly.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::exact::exact;
+use crate::frames::{MAX_HEAD_BYTES, MAX_INLINE_BYTES};
 
 /// All that the edge is told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -171,12 +175,22 @@ pub enum EdgeConfigError {
     /// Not the expected JSON.
     #[error("edge configuration: {0}")]
     Json(#[from] serde_json::Error),
+    /// Larger than a frame can carry: [`crate::frames`] has the limits.
+    #[error("edge configuration: `{field}` is {value}, and frames carry at most {most}")]
+    TooLarge {
+        /// The option's place in the document.
+        field: &'static str,
+        /// Its value.
+        value: u64,
+        /// The most that it may be.
+        most: u64,
+    },
     /// Written by another version.
     #[error(
         "the supervisor speaks wire version {theirs}, this edge {ours}: two Trivet installations are mixed"
     )]
     Version {
-        /// The document's version.
+        /// The document's version, 0 where it has none.
         theirs: u32,
         /// This build's version.
         ours: u32,
@@ -186,21 +200,55 @@ pub enum EdgeConfigError {
 impl EdgeConfig {
     /// Decode and check a document.
     ///
+    /// The version is compared first, so that a document of another version is
+    /// called that, and not by the first field in which it differs.
+    ///
     /// # Errors
     /// [`EdgeConfigError`] for anything but a whole document of this version.
     pub fn from_json(json: &[u8]) -> Result<Self, EdgeConfigError> {
-        let value: serde_json::Value = serde_json::from_slice(json)?;
-        let theirs = value
-            .get("version")
-            .and_then(serde_json::Value::as_u64)
-            .unwrap_or(0);
-        if theirs != u64::from(crate::WIRE_VERSION) {
-            let theirs = u32::try_from(theirs).unwrap_or(u32::MAX);
-            return Err(EdgeConfigError::Version {
-                theirs,
-                ours: crate::WIRE_VERSION,
-            });
-        }
-        Ok(serde_json::from_value(value)?)
+        Self::from_value(&serde_json::from_slice(json)?)
     }
+
+    pub(crate) fn from_value(value: &Value) -> Result<Self, EdgeConfigError> {
+        check_version(value)?;
+        let config: Self = exact(value)?;
+        config.fits_frames()?;
+        Ok(config)
+    }
+
+    /// What the edge accepts from a client must fit the frames that it sends.
+    fn fits_frames(&self) -> Result<(), EdgeConfigError> {
+        let mount = self.app.as_ref().map_or(0, |app| app.mount.len() as u64);
+        let checks = [
+            (
+                "buffers.request_memory_bytes",
+                u64::from(self.buffers.request_memory_bytes),
+                u64::from(MAX_INLINE_BYTES),
+            ),
+            (
+                "limits.request_head_bytes",
+                u64::from(self.limits.request_head_bytes),
+                u64::from(MAX_HEAD_BYTES),
+            ),
+            ("app.mount", mount, u64::from(u16::MAX)),
+        ];
+        for (field, value, most) in checks {
+            if value > most {
+                return Err(EdgeConfigError::TooLarge { field, value, most });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Compare the `version` of a JSON object with this build's.
+pub(crate) fn check_version(value: &Value) -> Result<(), EdgeConfigError> {
+    let theirs = value.get("version").and_then(Value::as_u64).unwrap_or(0);
+    if theirs == u64::from(crate::WIRE_VERSION) {
+        return Ok(());
+    }
+    Err(EdgeConfigError::Version {
+        theirs: u32::try_from(theirs).unwrap_or(u32::MAX),
+        ours: crate::WIRE_VERSION,
+    })
 }

@@ -9,25 +9,39 @@
 //!
 //! `slot` is the request's place on the [claim page](crate::claim). A frame
 //! with [`Flags::DESCRIPTOR`] owns the next descriptor of those that arrived
-//! with the bytes (`SCM_RIGHTS`), in order.
+//! with the bytes (`SCM_RIGHTS`), in order. `docs/internals/frames.md` has the
+//! payloads and the conversation.
 
+mod latin1;
 mod reader;
 mod request;
 mod response;
+mod small;
 mod value;
 
+use reader::put_counted;
+
+pub use latin1::Latin1;
 pub use reader::{Reader, put_bytes8, put_bytes16};
 pub use request::{Content, FieldView, RequestHead, RequestView, address_request, encode_request};
-pub use response::{ResponseHead, ResponseView, encode_response, put_failed};
+pub use response::{ResponseHead, ResponseView, encode_response};
+pub use small::{check_hello, put_failed, put_hello, read_amount, read_failed, read_file_part};
 pub use value::{Frame, FrameValue};
 
 /// Bytes of a frame header.
 pub const HEADER_BYTES: usize = 16;
-/// Longest payload that a receiver accepts.
+/// Longest request content that may be sent inline, and so the most that
+/// `buffers.request_memory` may be set to (64 KiB by default).
+pub const MAX_INLINE_BYTES: u32 = 16 << 20;
+/// Longest request head that an edge may accept, and so the most that
+/// `limits.request_head` may be set to (32 KiB by default).
+pub const MAX_HEAD_BYTES: u32 = 1 << 20;
+/// Longest payload that a receiver accepts; anything larger is a broken peer.
 ///
-/// A request head with its inline content (64 KiB by default) and a response's
-/// first piece both fit many times over; anything larger is a broken peer.
-pub const MAX_PAYLOAD_BYTES: usize = 2 << 20;
+/// A request of the largest head and content that may be configured fits: the
+/// target crosses three times (as it came, as path, as query) with at most
+/// 64 KiB each, so a second MiB beside the head is room enough.
+pub const MAX_PAYLOAD_BYTES: usize = (MAX_INLINE_BYTES + 2 * MAX_HEAD_BYTES) as usize;
 /// Most content bytes that a sender puts into one `Data` or `Body` frame.
 ///
 /// Large enough that the header costs nothing, small enough that frames of
@@ -70,6 +84,19 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// The flags that the kind may have, and of these the ones that it must have.
+    #[inline]
+    const fn flags(self) -> (u8, u8) {
+        const END: u8 = Flags::END.0;
+        const DESCRIPTOR: u8 = Flags::DESCRIPTOR.0;
+        match self {
+            Self::Body | Self::Response | Self::Data => (END, 0),
+            Self::Request => (DESCRIPTOR, 0),
+            Self::File => (END | DESCRIPTOR, DESCRIPTOR),
+            Self::Hello | Self::Credit | Self::Cancel | Self::Failed | Self::Read => (0, 0),
+        }
+    }
+
     fn from_byte(byte: u8) -> Option<Self> {
         Some(match byte {
             1 => Self::Hello,
@@ -96,7 +123,6 @@ impl Flags {
     pub const END: Self = Self(1);
     /// The frame owns the next attached descriptor.
     pub const DESCRIPTOR: Self = Self(2);
-    const ALL: u8 = 3;
 
     /// Whether every bit of `other` is set.
     pub fn has(self, other: Self) -> bool {
@@ -122,8 +148,8 @@ pub enum FrameError {
     /// The kind byte is not one of [`Kind`].
     #[error("unknown frame kind {0}")]
     Kind(u8),
-    /// A flag bit that this version does not know.
-    #[error("unknown frame flags {0:#x}")]
+    /// A flag bit that the kind does not take, or not the one that it needs.
+    #[error("frame flags {0:#x} do not fit the frame's kind")]
     Flags(u8),
     /// Longer than [`MAX_PAYLOAD_BYTES`].
     #[error("frame payload of {0} bytes is over the limit")]
@@ -164,7 +190,7 @@ impl Header {
     /// Returns `None` while fewer than [`HEADER_BYTES`] bytes are there.
     ///
     /// # Errors
-    /// [`FrameError`] for an unknown kind or flag, or too long a payload.
+    /// [`FrameError`] for an unknown kind, a flag that does not fit it, or too long a payload.
     pub fn decode(buf: &[u8]) -> Result<Option<Self>, FrameError> {
         let Some((head, _)) = buf.split_first_chunk::<HEADER_BYTES>() else {
             return Ok(None);
@@ -176,7 +202,8 @@ impl Header {
         let slot = reader.u16()?;
         let request = reader.u64()?;
         let kind = Kind::from_byte(kind).ok_or(FrameError::Kind(kind))?;
-        if flags & !Flags::ALL != 0 {
+        let (may, must) = kind.flags();
+        if flags & !may != 0 || flags & must != must {
             return Err(FrameError::Flags(flags));
         }
         if len as usize > MAX_PAYLOAD_BYTES {
@@ -202,6 +229,28 @@ impl Header {
         rest.copy_from_slice(&self.request.to_le_bytes());
         out
     }
+
+    /// Leave room for a header at the end of `out`; says where.
+    fn reserve(out: &mut Vec<u8>) -> usize {
+        let start = out.len();
+        out.extend_from_slice(&[0; HEADER_BYTES]);
+        start
+    }
+
+    /// Write the header at `start`, now that the payload stands behind it.
+    fn fill(out: &mut [u8], start: usize, (kind, flags, slot, request): (Kind, Flags, u16, u64)) {
+        let payload = out.len().saturating_sub(start + HEADER_BYTES);
+        let header = Self {
+            len: u32::try_from(payload).unwrap_or(u32::MAX),
+            kind,
+            flags,
+            slot,
+            request,
+        };
+        if let Some(place) = out.get_mut(start..start + HEADER_BYTES) {
+            place.copy_from_slice(&header.encode());
+        }
+    }
 }
 
 /// Append a frame whose payload is at hand.
@@ -213,43 +262,9 @@ pub fn put_frame(
     request: u64,
     payload: &[u8],
 ) {
-    let len = u32::try_from(payload.len()).unwrap_or(u32::MAX);
-    out.extend_from_slice(
-        &Header {
-            len,
-            kind,
-            flags,
-            slot,
-            request,
-        }
-        .encode(),
-    );
+    let start = Header::reserve(out);
     out.extend_from_slice(payload);
-}
-
-/// Append a `Hello` frame for the process `pid`.
-pub fn put_hello(out: &mut Vec<u8>, pid: u32) {
-    let mut payload = crate::WIRE_VERSION.to_le_bytes().to_vec();
-    payload.extend_from_slice(&pid.to_le_bytes());
-    put_frame(out, Kind::Hello, Flags::default(), 0, 0, &payload);
-}
-
-/// Check a `Hello` payload and return the other side's process id.
-///
-/// # Errors
-/// [`FrameError::Version`] where the versions differ.
-pub fn check_hello(payload: &[u8]) -> Result<u32, FrameError> {
-    let mut reader = Reader::new(payload);
-    let theirs = reader.u32()?;
-    if theirs != crate::WIRE_VERSION {
-        return Err(FrameError::Version {
-            theirs,
-            ours: crate::WIRE_VERSION,
-        });
-    }
-    let pid = reader.u32()?;
-    reader.end()?;
-    Ok(pid)
+    Header::fill(out, start, (kind, flags, slot, request));
 }
 
 /// The frame at the start of `buf`, with its payload, once all of it is there.
@@ -282,15 +297,6 @@ mod tests {
             request: 1 << 40,
         };
         assert_eq!(Header::decode(&header.encode()), Ok(Some(header)));
-    }
-
-    #[test]
-    fn a_hello_of_another_version_names_both() {
-        let payload = [9, 0, 0, 0, 1, 0, 0, 0];
-        assert_eq!(
-            check_hello(&payload),
-            Err(FrameError::Version { theirs: 9, ours: 1 })
-        );
     }
 
     #[test]

@@ -11,6 +11,7 @@
 pub mod claim;
 pub mod control;
 pub mod edge_config;
+mod exact;
 pub mod frames;
 
 /// The version of every contract in this crate.

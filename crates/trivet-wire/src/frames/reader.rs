@@ -1,4 +1,4 @@
-//! Reading the parts of a payload, never past its end.
+//! Reading the parts of a payload, never past its end; and writing them.
 
 use super::FrameError;
 
@@ -104,7 +104,11 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Append a byte string behind its one-byte length, cut at 255 bytes.
+/// Append a byte string behind its one-byte length.
+///
+/// Longer than 255 bytes is cut, so that the frame stays whole. That never happens:
+/// `trivet_core`'s `HeadLimits::MOST_NAME_BYTES` and the worker's check of what the
+/// app says are the same number.
 pub fn put_bytes8(out: &mut Vec<u8>, bytes: &[u8]) {
     let bytes = bytes.get(..255).unwrap_or(bytes);
     out.push(u8::try_from(bytes.len()).unwrap_or(u8::MAX));
@@ -113,10 +117,29 @@ pub fn put_bytes8(out: &mut Vec<u8>, bytes: &[u8]) {
 
 /// Append a byte string behind its two-byte length.
 ///
-/// The limits of the request gate and of the worker's response check keep all
-/// strings below 64 KiB; a longer one is cut, so that the frame stays whole.
+/// Longer than 65535 bytes is cut, so that the frame stays whole. That happens to the
+/// texts of a `Failed` frame only: `trivet_core`'s `HeadLimits::MOST_PART_BYTES` and the
+/// worker's check of what the app says are the same number.
 pub fn put_bytes16(out: &mut Vec<u8>, bytes: &[u8]) {
     let bytes = bytes.get(..65535).unwrap_or(bytes);
     out.extend_from_slice(&u16::try_from(bytes.len()).unwrap_or(u16::MAX).to_le_bytes());
     out.extend_from_slice(bytes);
+}
+
+/// Append each item by `put`, and write their number at `count_at`, where two bytes
+/// were left for it. Items beyond 65535 are left out, so that the frame stays whole.
+pub(super) fn put_counted<T>(
+    out: &mut Vec<u8>,
+    count_at: usize,
+    items: impl Iterator<Item = T>,
+    put: impl Fn(&mut Vec<u8>, T),
+) {
+    let mut count = 0u16;
+    for item in items.take(usize::from(u16::MAX)) {
+        put(out, item);
+        count += 1;
+    }
+    if let Some(place) = out.get_mut(count_at..count_at + 2) {
+        place.copy_from_slice(&count.to_le_bytes());
+    }
 }

@@ -1,6 +1,10 @@
 //! The `Request` frame: all that an `environ` or a `scope` is made of.
 
-use super::{Flags, FrameError, HEADER_BYTES, Header, Kind, Reader, put_bytes8, put_bytes16};
+use std::cmp::Ordering;
+
+use super::{
+    Flags, FrameError, HEADER_BYTES, Header, Kind, Reader, put_bytes8, put_bytes16, put_counted,
+};
 
 /// Where a request's content is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -34,7 +38,7 @@ pub struct RequestHead<'a> {
     pub received_us: u64,
     /// When the answer is due, µs of `CLOCK_MONOTONIC`; 0 for never.
     pub deadline_us: u64,
-    /// Bytes of content; [`super::UNKNOWN_LENGTH`] for a stream without one.
+    /// Bytes of content, 0 for none; [`super::UNKNOWN_LENGTH`] for a stream of unknown length.
     pub content_length: u64,
     /// The client's port, 0 where there is none.
     pub client_port: u16,
@@ -81,8 +85,7 @@ pub fn encode_request<'a>(
     fields: impl Iterator<Item = FieldView<'a>>,
     inline: &[u8],
 ) {
-    let start = out.len();
-    out.extend_from_slice(&[0; HEADER_BYTES]);
+    let start = Header::reserve(out);
     out.extend_from_slice(&[
         head.attempt,
         u8::from(head.secure),
@@ -108,8 +111,7 @@ pub fn encode_request<'a>(
     ] {
         put_bytes16(out, part);
     }
-    let mut count = 0u16;
-    for field in fields {
+    put_counted(out, count_at, fields, |out, field| {
         out.push(field.known);
         if field.known == 0 {
             let name_at = out.len() + 1;
@@ -119,28 +121,15 @@ pub fn encode_request<'a>(
             }
         }
         put_bytes16(out, field.value);
-        count = count.saturating_add(1);
-    }
-    if let Some(place) = out.get_mut(count_at..count_at + 2) {
-        place.copy_from_slice(&count.to_le_bytes());
-    }
+    });
     out.extend_from_slice(inline);
-    let len = u32::try_from(out.len() - start - HEADER_BYTES).unwrap_or(u32::MAX);
-    let header = Header {
-        len,
-        kind: Kind::Request,
-        flags,
-        slot,
-        request,
-    };
-    if let Some(place) = out.get_mut(start..start + HEADER_BYTES) {
-        place.copy_from_slice(&header.encode());
-    }
+    Header::fill(out, start, (Kind::Request, flags, slot, request));
 }
 
 /// Address an encoded `Request` frame anew, for another worker or another try.
 ///
-/// Leaves bytes that are not a whole frame alone.
+/// Changes slot, request number and attempt, and nothing else. Leaves bytes that do
+/// not start with a frame header alone.
 pub fn address_request(frame: &mut [u8], slot: u16, request: u64, attempt: u8) {
     let Ok(Some(header)) = Header::decode(frame) else {
         return;
@@ -223,15 +212,17 @@ impl<'a> RequestView<'a> {
             next_field(&mut reader)?;
         }
         let inline = reader.rest();
-        let expected = if content == Content::Inline {
-            content_length
-        } else {
-            0
+        let expected = match content {
+            Content::Inline => content_length,
+            Content::None if content_length != 0 => {
+                return Err(FrameError::Value("content_length"));
+            }
+            Content::None | Content::File | Content::Stream => 0,
         };
         match (inline.len() as u64).cmp(&expected) {
-            std::cmp::Ordering::Less => Err(FrameError::Short),
-            std::cmp::Ordering::Greater => Err(FrameError::Long),
-            std::cmp::Ordering::Equal => Ok(Self {
+            Ordering::Less => Err(FrameError::Short),
+            Ordering::Greater => Err(FrameError::Long),
+            Ordering::Equal => Ok(Self {
                 head,
                 inline,
                 field_count,

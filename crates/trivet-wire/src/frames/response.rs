@@ -1,8 +1,6 @@
 //! The `Response` frame: status, fields, and content as far as it is there.
 
-use super::{
-    Flags, FrameError, HEADER_BYTES, Header, Kind, Reader, put_bytes8, put_bytes16, put_frame,
-};
+use super::{Flags, FrameError, Header, Kind, Reader, put_bytes8, put_bytes16, put_counted};
 
 /// The parts of a response head, but for its fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,43 +25,19 @@ pub fn encode_response<'a>(
     fields: impl Iterator<Item = (&'a [u8], &'a [u8])>,
     content: &[u8],
 ) {
-    let start = out.len();
-    out.extend_from_slice(&[0; HEADER_BYTES]);
+    let start = Header::reserve(out);
     out.extend_from_slice(&head.status.to_le_bytes());
+    let count_at = out.len();
     out.extend_from_slice(&[0; 2]);
     out.extend_from_slice(&head.app_us.to_le_bytes());
     out.extend_from_slice(&head.declared_length.to_le_bytes());
     put_bytes8(out, head.reason);
-    let mut count = 0u16;
-    for (name, value) in fields {
+    put_counted(out, count_at, fields, |out, (name, value)| {
         put_bytes8(out, name);
         put_bytes16(out, value);
-        count = count.saturating_add(1);
-    }
-    let count_at = start + HEADER_BYTES + 2;
-    if let Some(place) = out.get_mut(count_at..count_at + 2) {
-        place.copy_from_slice(&count.to_le_bytes());
-    }
+    });
     out.extend_from_slice(content);
-    let len = u32::try_from(out.len() - start - HEADER_BYTES).unwrap_or(u32::MAX);
-    let header = Header {
-        len,
-        kind: Kind::Response,
-        flags,
-        slot,
-        request,
-    };
-    if let Some(place) = out.get_mut(start..start + HEADER_BYTES) {
-        place.copy_from_slice(&header.encode());
-    }
-}
-
-/// Append a `Failed` frame: what the app raised, and where.
-pub fn put_failed(out: &mut Vec<u8>, (slot, request): (u16, u64), error: &[u8], place: &[u8]) {
-    let mut payload = Vec::with_capacity(error.len() + place.len() + 4);
-    put_bytes16(&mut payload, error);
-    put_bytes16(&mut payload, place);
-    put_frame(out, Kind::Failed, Flags::default(), slot, request, &payload);
+    Header::fill(out, start, (Kind::Response, flags, slot, request));
 }
 
 /// A decoded `Response` payload, borrowing from it.

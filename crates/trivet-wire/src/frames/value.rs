@@ -1,12 +1,13 @@
 //! Frames as values: for vectors, fuzzing and reading by people, not for the
-//! data path. Strings are latin-1 text, so that every byte has a character.
+//! data path.
 
 use serde::{Deserialize, Serialize};
 
+use super::small::whole;
 use super::{
-    Content, FieldView, Flags, FrameError, Header, Kind, Reader, RequestHead, RequestView,
-    ResponseHead, ResponseView, encode_request, encode_response, put_failed, put_frame,
-    split_frame,
+    Content, FieldView, Flags, FrameError, HEADER_BYTES, Header, Kind, Latin1, Reader, RequestHead,
+    RequestView, ResponseHead, ResponseView, encode_request, encode_response, put_failed,
+    put_frame, read_amount, read_failed, read_file_part, split_frame,
 };
 
 /// A whole frame.
@@ -47,56 +48,47 @@ pub enum FrameValue {
         content_length: u64,
         client_port: u16,
         server_port: u16,
-        method: String,
-        path: String,
-        target: String,
-        query: String,
-        mount: String,
-        client: String,
-        server_name: String,
-        request_id: String,
-        fields: Vec<(u8, String, String)>,
-        inline: String,
+        method: Latin1,
+        path: Latin1,
+        target: Latin1,
+        query: Latin1,
+        mount: Latin1,
+        client: Latin1,
+        server_name: Latin1,
+        request_id: Latin1,
+        fields: Vec<(u8, Latin1, Latin1)>,
+        inline: Latin1,
     },
     Body {
-        data: String,
+        data: Latin1,
     },
     Credit {
         bytes: u32,
     },
-    Cancel,
+    // Braces, so that serde refuses fields here too.
+    Cancel {},
     Response {
         status: u16,
         app_us: u32,
         declared_length: u64,
-        reason: String,
-        fields: Vec<(String, String)>,
-        data: String,
+        reason: Latin1,
+        fields: Vec<(Latin1, Latin1)>,
+        data: Latin1,
     },
     Data {
-        data: String,
+        data: Latin1,
     },
     File {
         offset: u64,
         length: u64,
     },
     Failed {
-        error: String,
-        place: String,
+        error: Latin1,
+        place: Latin1,
     },
     Read {
         bytes: u32,
     },
-}
-
-fn text(bytes: &[u8]) -> String {
-    bytes.iter().map(|&byte| char::from(byte)).collect()
-}
-
-fn bytes(text: &str) -> Vec<u8> {
-    text.chars()
-        .map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?'))
-        .collect()
 }
 
 impl Frame {
@@ -116,7 +108,7 @@ impl Frame {
             request: header.request,
             value,
         };
-        Ok(Some((frame, super::HEADER_BYTES + payload.len())))
+        Ok(Some((frame, HEADER_BYTES + payload.len())))
     }
 
     /// The frame's bytes.
@@ -135,42 +127,44 @@ impl Frame {
 }
 
 fn decode_value(header: &Header, payload: &[u8]) -> Result<FrameValue, FrameError> {
-    let mut reader = Reader::new(payload);
-    let value = match header.kind {
-        Kind::Hello => FrameValue::Hello {
-            version: reader.u32()?,
-            pid: reader.u32()?,
+    Ok(match header.kind {
+        // Of any version, for people to read: `check_hello` is what compares it.
+        Kind::Hello => whole(payload, |reader| {
+            Ok(FrameValue::Hello {
+                version: reader.u32()?,
+                pid: reader.u32()?,
+            })
+        })?,
+        Kind::Request => request_value(payload)?,
+        Kind::Response => response_value(payload)?,
+        Kind::Body => FrameValue::Body {
+            data: payload.into(),
         },
-        Kind::Request => return request_value(payload),
-        Kind::Response => return response_value(payload),
-        Kind::Body => {
-            return Ok(FrameValue::Body {
-                data: text(payload),
-            });
-        }
-        Kind::Data => {
-            return Ok(FrameValue::Data {
-                data: text(payload),
-            });
-        }
+        Kind::Data => FrameValue::Data {
+            data: payload.into(),
+        },
         Kind::Credit => FrameValue::Credit {
-            bytes: reader.u32()?,
-        },
-        Kind::Cancel => FrameValue::Cancel,
-        Kind::File => FrameValue::File {
-            offset: reader.u64()?,
-            length: reader.u64()?,
-        },
-        Kind::Failed => FrameValue::Failed {
-            error: text(reader.bytes16()?),
-            place: text(reader.bytes16()?),
+            bytes: read_amount(payload)?,
         },
         Kind::Read => FrameValue::Read {
-            bytes: reader.u32()?,
+            bytes: read_amount(payload)?,
         },
-    };
-    reader.end()?;
-    Ok(value)
+        Kind::Cancel => {
+            Reader::new(payload).end()?;
+            FrameValue::Cancel {}
+        }
+        Kind::File => {
+            let (offset, length) = read_file_part(payload)?;
+            FrameValue::File { offset, length }
+        }
+        Kind::Failed => {
+            let (error, place) = read_failed(payload)?;
+            FrameValue::Failed {
+                error: error.into(),
+                place: place.into(),
+            }
+        }
+    })
 }
 
 fn request_value(payload: &[u8]) -> Result<FrameValue, FrameError> {
@@ -186,19 +180,19 @@ fn request_value(payload: &[u8]) -> Result<FrameValue, FrameError> {
         content_length: head.content_length,
         client_port: head.client_port,
         server_port: head.server_port,
-        method: text(head.method),
-        path: text(head.path),
-        target: text(head.target),
-        query: text(head.query),
-        mount: text(head.mount),
-        client: text(head.client),
-        server_name: text(head.server_name),
-        request_id: text(head.request_id),
+        method: Latin1::from(head.method),
+        path: Latin1::from(head.path),
+        target: Latin1::from(head.target),
+        query: Latin1::from(head.query),
+        mount: Latin1::from(head.mount),
+        client: Latin1::from(head.client),
+        server_name: Latin1::from(head.server_name),
+        request_id: Latin1::from(head.request_id),
         fields: view
             .fields()
-            .map(|f| (f.known, text(f.name), text(f.value)))
+            .map(|f| (f.known, Latin1::from(f.name), Latin1::from(f.value)))
             .collect(),
-        inline: text(view.inline),
+        inline: Latin1::from(view.inline),
     })
 }
 
@@ -208,20 +202,36 @@ fn response_value(payload: &[u8]) -> Result<FrameValue, FrameError> {
         status: view.head.status,
         app_us: view.head.app_us,
         declared_length: view.head.declared_length,
-        reason: text(view.head.reason),
+        reason: Latin1::from(view.head.reason),
         fields: view
             .fields()
-            .map(|(name, value)| (text(name), text(value)))
+            .map(|(name, value)| (Latin1::from(name), Latin1::from(value)))
             .collect(),
-        data: text(view.content),
+        data: Latin1::from(view.content),
     })
 }
 
 fn encode_value(out: &mut Vec<u8>, address: (u16, u64, Flags), value: &FrameValue) {
     let (slot, request, flags) = address;
-    let mut payload = Vec::new();
-    let kind = match value {
-        FrameValue::Request { .. } => return encode_request_value(out, address, value),
+    let mut put = |kind, payload: &[u8]| put_frame(out, kind, flags, slot, request, payload);
+    match value {
+        FrameValue::Hello { version, pid } => put(
+            Kind::Hello,
+            &[version.to_le_bytes(), pid.to_le_bytes()].concat(),
+        ),
+        FrameValue::Body { data } => put(Kind::Body, &data.0),
+        FrameValue::Data { data } => put(Kind::Data, &data.0),
+        FrameValue::Credit { bytes } => put(Kind::Credit, &bytes.to_le_bytes()),
+        FrameValue::Read { bytes } => put(Kind::Read, &bytes.to_le_bytes()),
+        FrameValue::Cancel {} => put(Kind::Cancel, &[]),
+        FrameValue::File { offset, length } => put(
+            Kind::File,
+            &[offset.to_le_bytes(), length.to_le_bytes()].concat(),
+        ),
+        FrameValue::Failed { error, place } => {
+            put_failed(out, (slot, request), &error.0, &place.0);
+        }
+        FrameValue::Request { .. } => encode_request_value(out, address, value),
         FrameValue::Response {
             status,
             app_us,
@@ -230,48 +240,16 @@ fn encode_value(out: &mut Vec<u8>, address: (u16, u64, Flags), value: &FrameValu
             fields,
             data,
         } => {
-            let fields: Vec<_> = fields.iter().map(|(n, v)| (bytes(n), bytes(v))).collect();
             let head = ResponseHead {
                 status: *status,
                 app_us: *app_us,
                 declared_length: *declared_length,
-                reason: &bytes(reason),
+                reason: &reason.0,
             };
-            let fields = fields.iter().map(|(n, v)| (n.as_slice(), v.as_slice()));
-            return encode_response(out, address, &head, fields, &bytes(data));
+            let fields = fields.iter().map(|(n, v)| (n.0.as_slice(), v.0.as_slice()));
+            encode_response(out, address, &head, fields, &data.0);
         }
-        FrameValue::Hello { version, pid } => {
-            payload.extend_from_slice(&version.to_le_bytes());
-            payload.extend_from_slice(&pid.to_le_bytes());
-            Kind::Hello
-        }
-        FrameValue::Body { data } => {
-            payload = bytes(data);
-            Kind::Body
-        }
-        FrameValue::Data { data } => {
-            payload = bytes(data);
-            Kind::Data
-        }
-        FrameValue::Credit { bytes } => {
-            payload.extend_from_slice(&bytes.to_le_bytes());
-            Kind::Credit
-        }
-        FrameValue::Read { bytes } => {
-            payload.extend_from_slice(&bytes.to_le_bytes());
-            Kind::Read
-        }
-        FrameValue::Cancel => Kind::Cancel,
-        FrameValue::File { offset, length } => {
-            payload.extend_from_slice(&offset.to_le_bytes());
-            payload.extend_from_slice(&length.to_le_bytes());
-            Kind::File
-        }
-        FrameValue::Failed { error, place } => {
-            return put_failed(out, (slot, request), &bytes(error), &bytes(place));
-        }
-    };
-    put_frame(out, kind, flags, slot, request, &payload);
+    }
 }
 
 fn encode_request_value(out: &mut Vec<u8>, address: (u16, u64, Flags), value: &FrameValue) {
@@ -309,23 +287,19 @@ fn encode_request_value(out: &mut Vec<u8>, address: (u16, u64, Flags), value: &F
         content_length: *content_length,
         client_port: *client_port,
         server_port: *server_port,
-        method: &bytes(method),
-        path: &bytes(path),
-        target: &bytes(target),
-        query: &bytes(query),
-        mount: &bytes(mount),
-        client: &bytes(client),
-        server_name: &bytes(server_name),
-        request_id: &bytes(request_id),
+        method: &method.0,
+        path: &path.0,
+        target: &target.0,
+        query: &query.0,
+        mount: &mount.0,
+        client: &client.0,
+        server_name: &server_name.0,
+        request_id: &request_id.0,
     };
-    let fields: Vec<_> = fields
-        .iter()
-        .map(|(k, n, v)| (*k, bytes(n), bytes(v)))
-        .collect();
-    let views = fields.iter().map(|(known, name, value)| FieldView {
+    let fields = fields.iter().map(|(known, name, value)| FieldView {
         known: *known,
-        name,
-        value,
+        name: &name.0,
+        value: &value.0,
     });
-    encode_request(out, address, &head, views, &bytes(inline));
+    encode_request(out, address, &head, fields, &inline.0);
 }
