@@ -117,5 +117,5 @@ def _voice(loaded: Loaded) -> Voice:
         colour=log.format != "json" and wants_colour(sys.stderr, os.environ),
         level=log.level,
         # Unasked, a person who pipes the output still reads the first lines.
-        json_screen=log.format == "json" and loaded.origins["log.format"].text != "default",
+        json_from_start=log.format == "json" and loaded.origins["log.format"].text != "default",
     )

@@ -4,7 +4,7 @@ import datetime
 import json
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import trivet
 from trivet.errors import AppLoadError, render
@@ -34,16 +34,24 @@ class Screen:
 
 @dataclass(frozen=True, slots=True)
 class Voice:
-    """How things are said: `json` for collectors, `colour` for terminals, from `level` on."""
+    """How things are said: `json` for collectors, `colour` for terminals, from `level` on.
+
+    What is said until the stand serves is read by a person more often than not, so it is JSON
+    only where that was asked for: `json_from_start`.
+    """
 
     json: bool
     colour: bool
     level: str = "info"
-    json_screen: bool = False
+    json_from_start: bool = False
+
+    def at_start(self) -> "Voice":
+        """Return the voice for what is said until the stand serves, its screen included."""
+        return replace(self, json=self.json_from_start)
 
     def screen(self, screen: Screen, loaded: Loaded, seconds: float) -> str:
         """Return the screen of a stand that has begun to serve: at most ten lines."""
-        if self.json_screen:
+        if self.json:
             return self._screen_json(screen, loaded, seconds)
         python = f"Python {platform.python_version()}"
         names = [f"Trivet {trivet.__version__}", python, loaded.framework]

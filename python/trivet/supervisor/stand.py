@@ -52,6 +52,7 @@ class Stand:
         self._events: deque[on.Event] = deque()
         self._memory = OutOfMemoryCounter()
         self._output = OutputCollector(self._selector, self._signals.wake, as_json=plan.voice.json)
+        self._voice = plan.voice.at_start()
         self._watcher: Watcher | None = None
         self._exit_code: int | None = None
 
@@ -246,7 +247,7 @@ class Stand:
                 event = on.WorkerDrained(message.worker)
             case control.Log():
                 level = message.level if message.level in _LEVELS else "info"
-                self._write_error(self._plan.voice.line(message.text, level))
+                self._write_error(self._voice.line(message.text, level))
             case control.Status():
                 pass  # nobody asks for it yet
         if event:
@@ -296,14 +297,14 @@ class Stand:
         self._output.stderr.write(text.encode("utf-8", "backslashreplace"))
 
     def _say(self, action: do.Say) -> None:
-        self._write_error(self._plan.voice.line(action.text, action.level))
+        self._write_error(self._voice.line(action.text, action.level))
 
     def _show_screen(self, action: do.ShowScreen) -> None:
-        voice = self._plan.voice
-        self._write_error(voice.screen(self._plan.screen, action.loaded, action.seconds))
+        self._write_error(self._voice.screen(self._plan.screen, action.loaded, action.seconds))
+        self._voice = self._plan.voice
 
     def _show_failure(self, action: do.ShowFailure) -> None:
-        self._write_error(self._plan.voice.failure(action.failure.to_error()))
+        self._write_error(self._voice.failure(action.failure.to_error()))
 
     # The rest
 

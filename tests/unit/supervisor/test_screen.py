@@ -91,8 +91,12 @@ def test_in_json_a_failure_is_one_object() -> None:
     )
 
 
+def test_unasked_the_start_is_told_in_text() -> None:
+    assert JSON.at_start() == PLAIN
+
+
 def test_in_json_the_screen_is_an_object_where_that_was_asked_for() -> None:
-    voice = Voice(json=True, colour=False, json_screen=True)
+    voice = Voice(json=True, colour=False, json_from_start=True).at_start()
     entry = json.loads(voice.screen(SCREEN, LOADED, 0.3841))
     assert entry["event"] == "serving"
     assert entry["addresses"] == ["http://127.0.0.1:8000"]
