@@ -5,15 +5,12 @@ defaults, unknown fields refused. A message may own descriptors, which travel wi
 (`SCM_RIGHTS`); its `fds` says how many, and the receiver takes that many in order.
 """
 
-from typing import Annotated, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
-from trivet.wire.edge_config import EdgeConfig
-
-U32 = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
-# msgspec's limits end at 2**63 - 1; no number here comes near.
-U64 = Annotated[int, msgspec.Meta(ge=0)]
+from trivet.wire import WIRE_VERSION
+from trivet.wire.edge_config import U32, U64, EdgeConfig
 
 
 class _Message(
@@ -28,6 +25,10 @@ class Configure(_Message, frozen=True, tag="configure"):
     version: U32
     fds: U32
     config: EdgeConfig
+
+    def __post_init__(self) -> None:
+        if self.version != WIRE_VERSION:
+            raise ValueError(f"wire version {self.version}, but this installation is {WIRE_VERSION}")
 
 
 class AddWorker(_Message, frozen=True, tag="add_worker"):

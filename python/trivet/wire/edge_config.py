@@ -5,8 +5,16 @@ Nothing has a default: `trivet.config` decides every value.
 """
 
 import enum
+from typing import Annotated
 
 import msgspec
+
+from trivet.wire import WIRE_VERSION
+
+U16 = Annotated[int, msgspec.Meta(ge=0, le=2**16 - 1)]
+U32 = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
+# msgspec's limits end at 2**63 - 1; the crate refuses what is beyond 2**64 - 1.
+U64 = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Underscores(enum.Enum):
@@ -32,7 +40,7 @@ class Listener(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     name: str
     """As the operator wrote it, for messages."""
-    port: int
+    port: U16
     """Port where clients find it, 0 for a Unix socket."""
     unix: bool
 
@@ -40,33 +48,33 @@ class Listener(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How much a client may send or hold."""
 
-    request_head_bytes: int
-    request_fields: int
-    request_target_bytes: int
-    request_body_bytes: int
-    connections: int
-    connections_per_address: int
+    request_head_bytes: U32
+    request_fields: U16
+    request_target_bytes: U32
+    request_body_bytes: U64
+    connections: U32
+    connections_per_address: U32
 
 
 class Timeouts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How long the edge waits."""
 
-    request_head_ms: int
-    keep_alive_ms: int
-    body_grace_ms: int
-    body_minimum_rate: int
+    request_head_ms: U32
+    keep_alive_ms: U32
+    body_grace_ms: U32
+    body_minimum_rate: U32
     """Bytes per second that a request body must reach on average."""
-    write_stall_ms: int
-    queue_wait_ms: int
-    linger_ms: int
+    write_stall_ms: U32
+    queue_wait_ms: U32
+    linger_ms: U32
 
 
 class Buffers(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the edge keeps for slow clients."""
 
-    request_memory_bytes: int
-    response_memory_bytes: int
-    response_file_bytes: int
+    request_memory_bytes: U32
+    response_memory_bytes: U32
+    response_file_bytes: U64
     """0 for no file."""
     folder: str | None
     """Folder of the unlinked files; `None` where none can be written."""
@@ -87,8 +95,8 @@ class App(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     name: str
     mount: str
     """Path prefix below which the app is mounted; no slash at its end."""
-    queue: int
-    window: int
+    queue: U32
+    window: U16
     """Requests that a process may hold ahead of its running one; 0 chooses by service time."""
 
 
@@ -98,16 +106,16 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     path: str
     """Exact path, or a prefix that ends with `*`."""
     request_buffering: bool | None
-    request_body_bytes: int | None
+    request_body_bytes: U64 | None
 
 
 class EdgeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All that the edge is told."""
 
-    version: int
+    version: U32
     listeners: tuple[Listener, ...]
     """In the order of the descriptors that come along."""
-    threads: int
+    threads: U32
     limits: Limits
     timeouts: Timeouts
     buffers: Buffers
@@ -117,6 +125,10 @@ class EdgeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     server_field: str | None
     app: App | None
     routes: tuple[Route, ...]
+
+    def __post_init__(self) -> None:
+        if self.version != WIRE_VERSION:
+            raise ValueError(f"wire version {self.version}, but this installation is {WIRE_VERSION}")
 
     def to_json(self) -> bytes:
         """Encode the document as the edge reads it."""

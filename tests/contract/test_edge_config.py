@@ -1,0 +1,79 @@
+"""The edge's configuration from both sides; `cargo test` reads the same vectors."""
+
+import json
+import re
+import types
+from collections.abc import Iterator
+from typing import Any, get_args, get_origin, get_type_hints
+
+import msgspec
+import pytest
+from trivet import _trivet
+from trivet.wire import WIRE_VERSION, edge_config
+from trivet.wire.edge_config import EdgeConfig
+
+from tests.contract.vectors import vectors
+
+
+def document(vector: dict[str, Any]) -> bytes:
+    text = vector.get("text")
+    return (json.dumps(vector["document"]) if text is None else text).encode()
+
+
+@pytest.mark.parametrize("vector", vectors("edge_config/valid"))
+def test_a_valid_document_is_accepted_by_both(vector: dict[str, Any]) -> None:
+    _trivet.check_edge_config(document(vector))
+    config = EdgeConfig.from_json(document(vector))
+    assert json.loads(config.to_json()) == vector["document"]
+    _trivet.check_edge_config(config.to_json())
+
+
+@pytest.mark.parametrize("vector", vectors("edge_config/invalid"))
+def test_an_invalid_document_is_refused_by_the_edge(vector: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=re.escape(vector["error"])):
+        _trivet.check_edge_config(document(vector))
+
+
+@pytest.mark.parametrize(
+    "vector", [each for each in vectors("edge_config/invalid") if "only" not in each.values[0]]
+)
+def test_an_invalid_document_is_refused_by_python(vector: dict[str, Any]) -> None:
+    with pytest.raises(msgspec.DecodeError):
+        EdgeConfig.from_json(document(vector))
+
+
+def test_both_sides_have_one_version() -> None:
+    assert _trivet.WIRE_VERSION == WIRE_VERSION
+
+
+def test_the_first_vector_has_every_field_of_every_type() -> None:
+    (first, *_) = vectors("edge_config/valid")
+    assert first.id == "001-every-part"
+    filled = {type(each) for each in _structs(EdgeConfig.from_json(document(first.values[0])))}
+    assert filled == set(_types(EdgeConfig))
+
+
+def test_no_field_has_a_default() -> None:
+    fields = [field for each in _types(EdgeConfig) for field in msgspec.structs.fields(each)]
+    assert [field.name for field in fields if not field.required] == []
+
+
+def _structs(value: object) -> Iterator[msgspec.Struct]:
+    """Yield every record in a document, itself included."""
+    if isinstance(value, msgspec.Struct):
+        yield value
+        value = tuple(getattr(value, name) for name in value.__struct_fields__)
+    if isinstance(value, tuple):
+        for each in value:
+            yield from _structs(each)
+
+
+def _types(annotation: Any) -> Iterator[type[msgspec.Struct]]:
+    """Yield every record type that an annotation leads to."""
+    if get_origin(annotation) in {tuple, types.UnionType}:
+        for each in get_args(annotation):
+            yield from _types(each)
+    elif isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):
+        yield annotation
+        for each in get_type_hints(annotation, vars(edge_config)).values():
+            yield from _types(each)
