@@ -3,17 +3,24 @@
 //! Lines are formatted by the connection's thread into one buffer; a thread of
 //! its own writes the buffer out. A reader that does not keep up costs lines,
 //! never requests: their number is written down when there is room again.
+//! Other processes may write to the same pipe, so lines go there in pieces that
+//! the system keeps whole.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
+use std::os::unix::fs::FileTypeExt;
 use std::sync::Arc;
-use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 use trivet_core::access_log::{AccessFormat, AccessRecord, write_line};
 
 /// Lines that wait for a slow disk or pipe, at the most.
 const MOST_BYTES: usize = 8 << 20;
+/// What a pipe takes at once, unmixed with what others write (`PIPE_BUF`).
+const PIPE_BYTES: usize = 4096;
+/// How long the last lines may take at the end, if nobody reads them.
+const CLOSE_WAIT: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Default)]
 struct Buffer {
@@ -21,6 +28,8 @@ struct Buffer {
     dropped: u64,
     reopen: bool,
     ended: bool,
+    /// The writer has written the last line.
+    written: bool,
 }
 
 #[derive(Debug)]
@@ -34,7 +43,6 @@ struct Shared {
 pub struct AccessLog {
     format: AccessFormat,
     shared: Arc<Shared>,
-    writer: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl AccessLog {
@@ -44,22 +52,16 @@ impl AccessLog {
     /// The system's, where the file cannot be opened or a thread not started.
     pub fn open(format: AccessFormat, path: Option<&str>) -> std::io::Result<Self> {
         let path = path.map(str::to_owned);
-        let mut file = open(path.as_deref())?;
+        let file = open(path.as_deref())?;
         let shared = Arc::new(Shared {
             buffer: Mutex::default(),
             changed: Condvar::new(),
         });
         let theirs = Arc::clone(&shared);
-        let writer = std::thread::Builder::new()
+        std::thread::Builder::new()
             .name("access-log".into())
-            .spawn(move || {
-                write_out(&theirs, &mut file, path.as_deref());
-            })?;
-        Ok(Self {
-            format,
-            shared,
-            writer: Mutex::new(Some(writer)),
-        })
+            .spawn(move || write_out(&theirs, file, path.as_deref(), format))?;
+        Ok(Self { format, shared })
     }
 
     /// Write one request down.
@@ -83,13 +85,20 @@ impl AccessLog {
         self.shared.changed.notify_one();
     }
 
-    /// Write out what is left. Lines recorded afterwards are lost.
+    /// Write out what is left, unless nobody reads it. Lines recorded
+    /// afterwards are lost.
     pub fn close(&self) {
-        self.shared.buffer.lock().ended = true;
-        self.shared.changed.notify_one();
-        if let Some(writer) = self.writer.lock().take() {
-            let _ = writer.join();
-        }
+        let mut buffer = self.shared.buffer.lock();
+        buffer.ended = true;
+        self.shared.changed.notify_all();
+        let deadline = Instant::now() + CLOSE_WAIT;
+        while !buffer.written
+            && !self
+                .shared
+                .changed
+                .wait_until(&mut buffer, deadline)
+                .timed_out()
+        {}
     }
 }
 
@@ -103,7 +112,7 @@ fn open(path: Option<&str>) -> std::io::Result<File> {
     }
 }
 
-fn write_out(shared: &Shared, file: &mut File, path: Option<&str>) {
+fn write_out(shared: &Shared, mut file: File, path: Option<&str>, format: AccessFormat) {
     let mut lines = Vec::new();
     loop {
         let mut buffer = shared.buffer.lock();
@@ -115,20 +124,86 @@ fn write_out(shared: &Shared, file: &mut File, path: Option<&str>) {
         let reopen = std::mem::take(&mut buffer.reopen);
         let ended = buffer.ended;
         drop(buffer);
-        // A log that cannot be written must not stop the server: the lines are lost.
-        let _ = file.write_all(&lines);
         if dropped > 0 {
-            let _ = writeln!(
-                file,
-                "# {dropped} access log lines were dropped: the reader is too slow"
-            );
+            lines.extend_from_slice(lost_lines(format, dropped).as_bytes());
         }
+        // A log that cannot be written must not stop the server: the lines are lost.
+        let _ = write_lines(&file, &lines);
         lines.clear();
         if reopen && let Ok(opened) = open(path) {
-            *file = opened;
+            file = opened;
         }
         if ended {
-            return;
+            break;
         }
+    }
+    shared.buffer.lock().written = true;
+    shared.changed.notify_all();
+}
+
+/// Write whole lines, to a pipe in pieces that nothing else gets in between.
+fn write_lines(mut file: &File, lines: &[u8]) -> std::io::Result<()> {
+    if !file
+        .metadata()
+        .is_ok_and(|metadata| metadata.file_type().is_fifo())
+    {
+        return file.write_all(lines);
+    }
+    let mut rest = lines;
+    while !rest.is_empty() {
+        let (piece, after) = rest.split_at(piece_length(rest));
+        file.write_all(piece)?;
+        rest = after;
+    }
+    Ok(())
+}
+
+/// As many whole lines as a pipe takes at once; one, if that is longer.
+fn piece_length(lines: &[u8]) -> usize {
+    let is_end = |&byte: &u8| byte == b'\n';
+    let (within, beyond) = lines.split_at(lines.len().min(PIPE_BYTES));
+    let whole = within.iter().rposition(is_end).map(|at| at + 1);
+    whole.unwrap_or_else(|| {
+        let rest = beyond.iter().position(is_end).map(|at| at + 1);
+        within.len() + rest.unwrap_or(beyond.len())
+    })
+}
+
+/// The line that stands for those that were dropped.
+fn lost_lines(format: AccessFormat, dropped: u64) -> String {
+    const EVENT: &str = "access log lines were dropped: the reader is too slow";
+    match format {
+        AccessFormat::Json => {
+            format!("{{\"level\":\"warning\",\"event\":\"{EVENT}\",\"dropped\":{dropped}}}\n")
+        }
+        AccessFormat::Logfmt => format!("level=warning event=\"{EVENT}\" dropped={dropped}\n"),
+        AccessFormat::Combined | AccessFormat::Text { .. } => format!("# {dropped} {EVENT}\n"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pipe_gets_whole_lines() {
+        let line = [b"x".repeat(999), b"\n".to_vec()].concat();
+        assert_eq!(piece_length(&line.repeat(10)), 4000);
+        assert_eq!(piece_length(&line), 1000);
+        let long = [b"x".repeat(5000), b"\n".to_vec()].concat();
+        assert_eq!(piece_length(&[long, line].concat()), 5001);
+    }
+
+    #[test]
+    fn a_line_about_lost_lines_keeps_the_format() {
+        let json = lost_lines(AccessFormat::Json, 7);
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(json["dropped"], 7);
+        let logfmt = lost_lines(AccessFormat::Logfmt, 7);
+        assert!(
+            logfmt.starts_with("level=warning event=\"access"),
+            "{logfmt}"
+        );
+        assert!(lost_lines(AccessFormat::Combined, 7).starts_with("# 7 access log lines"));
     }
 }

@@ -12,6 +12,7 @@ mod linger;
 mod log;
 mod problem;
 mod relay;
+mod upload;
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -24,6 +25,7 @@ use trivet_core::Problem;
 use trivet_core::gate::Admitted;
 use trivet_core::http1::Head;
 
+use crate::clock::now_us;
 use crate::shared::{Admission, Shared};
 use crate::stream::Stream;
 use crate::watch::Watch;
@@ -48,8 +50,10 @@ pub struct Connection {
     buf: Vec<u8>,
     head: Head,
     admitted: Admitted,
+    /// Where the present request ends in `buf`, as far as it lies there.
+    request_end: usize,
     out: Vec<u8>,
-    _admission: Admission,
+    admission: Admission,
 }
 
 /// What happens to the connection after a request.
@@ -91,13 +95,17 @@ impl Connection {
             buf: Vec::new(),
             head: Head::default(),
             admitted: Admitted::default(),
+            request_end: 0,
             out: Vec::new(),
-            _admission: admission,
+            admission,
         }
     }
 
     /// Serve requests until the connection ends.
     pub async fn serve(mut self) {
+        if self.admission.is_refused() {
+            return self.turn_away().await;
+        }
         let mut is_first = true;
         loop {
             let after = self.serve_one(is_first).await;
@@ -107,6 +115,15 @@ impl Connection {
                 After::Close => return,
                 After::Linger => return self.linger().await,
             }
+        }
+    }
+
+    /// Say that there are too many connections, without waiting for the request.
+    async fn turn_away(mut self) {
+        let record = Record::of_connection(&self, now_us());
+        self.refuse(Problem::TooManyConnections, record).await;
+        if self.admission.may_linger() {
+            self.linger().await;
         }
     }
 
@@ -172,12 +189,16 @@ impl Connection {
     /// The answer to a request that never reaches the app; closes the connection.
     async fn refuse(&mut self, problem: Problem, mut record: Record) -> After {
         record.keep_alive = false;
+        self.watch.clear();
         self.answer_problem(problem, &mut record).await;
         self.log(&record);
         After::Linger
     }
 }
 
+/// Bytes behind a request that are read while it is being answered: what a
+/// client sends ahead, and how we notice that it has left.
+const PIPELINED_BYTES: usize = 64 << 10;
 /// Buffers for reading that idle connections have given back.
 const KEPT_BUFFERS: usize = 64;
 /// Larger ones are freed, since few requests need them.

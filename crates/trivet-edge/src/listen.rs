@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::mpsc::UnboundedSender;
-use trivet_core::Problem;
 use trivet_wire::edge_config::Listener as Settings;
 
 use crate::connection::{Accepted, Connection};
@@ -14,7 +13,7 @@ use crate::control::Outbox;
 use crate::shared::{Admission, Shared};
 use crate::stream::Stream;
 
-/// How long accepting pauses when the system has no descriptor left.
+/// How long accepting pauses where the system cannot: it has no descriptor left.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// A connection on its way to the thread that serves it.
@@ -98,27 +97,22 @@ impl Listener {
             match self.accept_one().await {
                 Ok((stream, accepted)) => {
                     is_exhausted = false;
-                    let peer = accepted.peer.map(|(addr, _)| addr);
-                    match shared.admit(peer) {
-                        Some(admission) => servers.serve(stream, &shared, accepted, admission),
-                        None => refuse(stream),
-                    }
+                    let admission = shared.admit(accepted.peer.map(|(addr, _)| addr));
+                    servers.serve(stream, &shared, accepted, admission);
                 }
                 Err(error) => {
-                    let is_ours = matches!(
-                        error.raw_os_error(),
-                        Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM)
-                    );
-                    if is_ours && !is_exhausted {
+                    // A client that left before it was accepted is nobody's fault.
+                    if error.kind() == std::io::ErrorKind::ConnectionAborted {
+                        continue;
+                    }
+                    if !is_exhausted {
                         is_exhausted = true;
                         outbox.log(
                             "warning",
                             &format!("{}: accepting pauses: {error}", self.settings.name),
                         );
                     }
-                    if is_ours {
-                        tokio::time::sleep(PAUSE).await;
-                    }
+                    tokio::time::sleep(PAUSE).await;
                 }
             }
         }
@@ -140,19 +134,4 @@ impl Listener {
             }
         }
     }
-}
-
-/// Tell a client that there are too many, without waiting for its request.
-///
-/// The answer is small enough to be taken by the socket at once.
-fn refuse(mut stream: Stream) {
-    let problem = Problem::TooManyConnections;
-    let answer = format!(
-        "HTTP/1.1 {} {}\r\nConnection: close\r\nContent-Length: 0\r\nRetry-After: {}\r\n\r\n",
-        problem.status(),
-        problem.reason(),
-        problem.retry_after_s().unwrap_or(1),
-    );
-    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    let _ = stream.poll_write(&mut context, &[std::io::IoSlice::new(answer.as_bytes())]);
 }

@@ -152,7 +152,7 @@ async fn setup(
     if shared.config.buffers.folder.is_none() {
         outbox.log(
             "warning",
-            "no folder can be written: large requests and slow responses stay in memory",
+            "no folder for files: large requests are streamed to the app, and slow responses hold their workers",
         );
     }
     Ok((Arc::new(shared), listeners))

@@ -72,6 +72,8 @@ pub struct Shared {
     draining: AtomicBool,
     cut_off: AtomicBool,
     connections: AtomicU32,
+    /// Connections beyond the limits that are being told so.
+    refused: AtomicU32,
     by_address: Mutex<HashMap<IpAddr, u32>>,
     pub(crate) requests: AtomicU64,
 }
@@ -130,6 +132,7 @@ impl Shared {
             draining: AtomicBool::new(false),
             cut_off: AtomicBool::new(false),
             connections: AtomicU32::new(0),
+            refused: AtomicU32::new(0),
             by_address: Mutex::default(),
             requests: AtomicU64::new(0),
             config,
@@ -159,12 +162,12 @@ impl Shared {
     }
 
     pub(crate) fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Relaxed)
+        self.draining.load(Ordering::SeqCst)
     }
 
     /// Let each connection end with its present request.
     pub fn drain(&self) {
-        self.draining.store(true, Ordering::Relaxed);
+        self.draining.store(true, Ordering::SeqCst);
         self.watches.wake_idle();
     }
 
@@ -184,42 +187,66 @@ impl Shared {
         self.connections.load(Ordering::Relaxed)
     }
 
-    /// Count a connection, if the limits allow it.
+    /// Count a connection, or say that it is one too many.
     ///
     /// Trusted proxies and this machine itself speak for many clients, so the
     /// limit by address is not for them.
-    pub(crate) fn admit(self: &Arc<Self>, peer: Option<IpAddr>) -> Option<Admission> {
-        let limits = &self.config.limits;
-        if self.connections.fetch_add(1, Ordering::Relaxed) >= limits.connections {
-            self.connections.fetch_sub(1, Ordering::Relaxed);
-            return None;
-        }
+    pub(crate) fn admit(self: &Arc<Self>, peer: Option<IpAddr>) -> Admission {
+        let limit = self.config.limits.connections;
         let counted = peer.filter(|addr| !addr.is_loopback() && !self.trusted.trusts(*addr));
-        if let Some(addr) = counted {
-            let mut by_address = self.by_address.lock();
-            let count = by_address.entry(addr).or_default();
-            if *count >= limits.connections_per_address {
-                self.connections.fetch_sub(1, Ordering::Relaxed);
-                return None;
-            }
-            *count += 1;
+        let has_room = self.connections.fetch_add(1, Ordering::Relaxed) < limit;
+        let is_refused = !(has_room && self.count_address(counted));
+        if is_refused {
+            self.connections.fetch_sub(1, Ordering::Relaxed);
+            self.refused.fetch_add(1, Ordering::Relaxed);
         }
-        Some(Admission {
+        Admission {
             shared: Arc::clone(self),
+            is_refused,
             counted,
-        })
+        }
+    }
+
+    fn count_address(&self, addr: Option<IpAddr>) -> bool {
+        let Some(addr) = addr else { return true };
+        let mut by_address = self.by_address.lock();
+        let count = by_address.entry(addr).or_default();
+        let has_room = *count < self.config.limits.connections_per_address;
+        *count += u32::from(has_room);
+        has_room
     }
 }
 
-/// A counted connection; no longer counted when dropped.
+/// A connection as it was counted; no longer counted when dropped.
 #[derive(Debug)]
 pub(crate) struct Admission {
     shared: Arc<Shared>,
+    /// It is not among the served ones, whose number is limited.
+    is_refused: bool,
+    /// The address that it counts for.
     counted: Option<IpAddr>,
+}
+
+impl Admission {
+    /// Whether the limits forbid to serve it.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.is_refused
+    }
+
+    /// Whether a refused connection may stay until its client has read why:
+    /// only a few may, for they come on top of the limit.
+    pub(crate) fn may_linger(&self) -> bool {
+        const MOST_REFUSED: u32 = 64;
+        self.shared.refused.load(Ordering::Relaxed) <= MOST_REFUSED
+    }
 }
 
 impl Drop for Admission {
     fn drop(&mut self) {
+        if self.is_refused {
+            self.shared.refused.fetch_sub(1, Ordering::Relaxed);
+            return;
+        }
         self.shared.connections.fetch_sub(1, Ordering::Relaxed);
         let Some(addr) = self.counted else { return };
         let mut by_address = self.shared.by_address.lock();

@@ -7,28 +7,30 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{MemfdFlags, Mode, OFlags, memfd_create, open};
+use rustix::fs::{Mode, OFlags, open};
 
 /// Where unlinked files are made.
 #[derive(Clone, Debug)]
 pub struct SpoolFolder(Option<PathBuf>);
 
 impl SpoolFolder {
-    /// Files in `folder`, or in memory where there is no writable folder.
+    /// Files in `folder`, or nowhere.
     pub fn new(folder: Option<&str>) -> Self {
         Self(folder.map(PathBuf::from))
+    }
+
+    /// Whether there is a folder for files.
+    pub fn has_folder(&self) -> bool {
+        self.0.is_some()
     }
 
     /// Make a file for one message's content.
     ///
     /// # Errors
-    /// The system's: the folder is gone, or its file system is full.
+    /// The system's: there is no folder, or its file system is full.
     pub fn create(&self) -> io::Result<File> {
         let Some(folder) = &self.0 else {
-            return Ok(File::from(memfd_create(
-                "trivet-spool",
-                MemfdFlags::CLOEXEC,
-            )?));
+            return Err(io::ErrorKind::NotFound.into());
         };
         let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
         match open(folder, flags, Mode::RUSR | Mode::WUSR) {
@@ -165,30 +167,39 @@ async fn blocking<T: Send + 'static>(
 mod tests {
     use super::*;
 
+    async fn temporary() -> Spool {
+        Spool::create(&SpoolFolder(Some(std::env::temp_dir())))
+            .await
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn without_a_folder_there_are_no_files() {
+        let error = Spool::create(&SpoolFolder(None)).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    }
+
     #[tokio::test]
     async fn spooled_content_is_read_back_from_its_start_by_a_reopened_file() {
-        for folder in [Some(std::env::temp_dir()), None] {
-            let folder = SpoolFolder(folder);
-            let mut spool = Spool::create(&folder).await.unwrap();
-            let buffer = spool.append(b"hello ".to_vec()).await.unwrap();
-            assert!(buffer.is_empty());
-            spool.append(b"world".to_vec()).await.unwrap();
-            let mut text = String::new();
-            io::Read::read_to_string(&mut spool.reopen().unwrap(), &mut text).unwrap();
-            assert_eq!((text.as_str(), spool.length()), ("hello world", 11));
-        }
+        let mut spool = temporary().await;
+        let buffer = spool.append(b"hello ".to_vec()).await.unwrap();
+        assert!(buffer.is_empty());
+        spool.append(b"world".to_vec()).await.unwrap();
+        let mut text = String::new();
+        io::Read::read_to_string(&mut spool.reopen().unwrap(), &mut text).unwrap();
+        assert_eq!((text.as_str(), spool.length()), ("hello world", 11));
     }
 
     #[tokio::test]
     async fn a_reopened_file_cannot_be_written() {
-        let spool = Spool::create(&SpoolFolder(None)).await.unwrap();
+        let spool = temporary().await;
         let error = spool.reopen().unwrap().write_at(b"x", 0).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::EBADF));
     }
 
     #[tokio::test]
     async fn reading_past_the_end_gives_what_is_there() {
-        let mut spool = Spool::create(&SpoolFolder(None)).await.unwrap();
+        let mut spool = temporary().await;
         spool.append(b"abc".to_vec()).await.unwrap();
         assert_eq!(read_at(spool.file(), 1, 10).await.unwrap(), b"bc");
     }

@@ -52,8 +52,11 @@ impl Watch {
     }
 
     /// Say whether the connection waits for its next request.
+    ///
+    /// Ordered with the start of the drain: a connection that becomes idle at
+    /// that moment either is seen as idle and woken, or sees the drain.
     pub fn set_idle(&self, is_idle: bool) {
-        self.is_idle.store(is_idle, Ordering::Relaxed);
+        self.is_idle.store(is_idle, Ordering::SeqCst);
     }
 
     /// Register the task to wake; the first call counts.
@@ -102,7 +105,7 @@ impl Watches {
     /// Wake the connections that wait for a next request: the edge drains.
     pub fn wake_idle(&self) {
         for watch in self.list.lock().iter().filter_map(Weak::upgrade) {
-            if watch.is_idle.load(Ordering::Relaxed) {
+            if watch.is_idle.load(Ordering::SeqCst) {
                 watch.wake();
             }
         }

@@ -11,14 +11,15 @@ use trivet_wire::frames::{ResponseView, UNKNOWN_LENGTH};
 
 use super::content::{Content, ContentEnd};
 use super::log::Record;
-use super::relay::{RelayEnd, Upload};
-use super::{After, Broken, Connection};
+use super::relay::{Relay, RelayEnd};
+use super::upload::Upload;
+use super::{After, Broken, Connection, PIPELINED_BYTES};
+use crate::clock::now_us;
 use crate::exchange::{Exchange, Failure};
 use crate::pool::Pool;
-use crate::spool;
 
-/// Pipelined bytes that are read while a request is being answered.
-const PIPELINED_BYTES: usize = 64 << 10;
+/// How a client learns its request's id; an app may tell it by itself.
+pub(super) const REQUEST_ID: &[u8] = b"X-Request-ID";
 /// Content copied behind its head, so that both go out in one piece.
 const COPIED_BYTES: usize = 16 << 10;
 
@@ -50,45 +51,43 @@ impl Connection {
                 return After::Close;
             }
         };
-        let Some(frame) = self.frame(&record, &content) else {
-            self.answer_problem(Problem::NotFound, &mut record).await;
-            return self.finish(&record, taken);
+        let mut upload = match &content {
+            Content::Stream(length) => Upload::new(*length, &self.admitted, taken, &self.shared),
+            _ => Upload::none(taken, &self.shared),
         };
-        let mut upload = Upload::none();
+        self.request_end = taken;
+        let Some(frame) = self.frame(&record, &content) else {
+            return self.decline(Problem::NotFound, record, &upload).await;
+        };
         let descriptor = match &content {
             Content::File(file) => match file.reopen() {
                 Ok(file) => Some(Arc::new(file)),
                 Err(_) => return self.refuse(Problem::Internal, record).await,
             },
-            Content::Stream(length) => {
-                upload = Upload::new(*length, &self.admitted, taken, &self.shared);
-                None
-            }
             _ => None,
         };
+        if !matches!(content, Content::None) {
+            // Its wait for a worker begins when it is there, however slowly it came.
+            record.received_us = now_us();
+        }
         let is_replayable = !matches!(content, Content::Stream(_));
-        let received_us = record.received_us;
         let waker = poll_fn(|context| Poll::Ready(context.waker().clone())).await;
         let exchange = Arc::new(Exchange::new(
             frame,
             descriptor,
-            received_us,
+            record.received_us,
             is_replayable,
             waker,
         ));
         if let Err(problem) = pool.submit(&exchange) {
-            self.answer_problem(problem, &mut record).await;
-            return self.finish(&record, taken);
+            return self.decline(problem, record, &upload).await;
         }
         let after = self
             .await_reply(&pool, &exchange, &mut record, &mut upload)
             .await;
         drop(content);
         match after {
-            None => {
-                let taken = upload.taken(taken);
-                self.finish(&record, taken)
-            }
+            None => self.finish(&record, &upload),
             Some(after) => {
                 self.log(&record);
                 after
@@ -96,11 +95,19 @@ impl Connection {
         }
     }
 
+    /// Answer a request that the app does not get.
+    async fn decline(&mut self, problem: Problem, mut record: Record, upload: &Upload) -> After {
+        // The rest of a request must never be read as the next one.
+        record.keep_alive &= upload.is_done();
+        self.answer_problem(problem, &mut record).await;
+        self.finish(&record, upload)
+    }
+
     /// Log, and go on with the next request if the connection may be kept.
-    fn finish(&mut self, record: &Record, taken: usize) -> After {
+    fn finish(&mut self, record: &Record, upload: &Upload) -> After {
         self.log(record);
         if record.keep_alive {
-            After::Next(taken)
+            After::Next(upload.taken())
         } else {
             After::Linger
         }
@@ -129,7 +136,7 @@ impl Connection {
                 Event::Late if !self.shared.is_cut_off() => self.watch.clear(),
                 Event::ContentWanted => {
                     if let Err(end) = self.upload_more(pool, exchange, record, upload).await {
-                        return self.break_upload(end, pool, exchange, record).await;
+                        return Some(self.break_upload(end, pool, exchange, record).await);
                     }
                 }
                 Event::ClientGone | Event::Late => {
@@ -193,11 +200,15 @@ impl Connection {
         let framing = framing(view.head.status, &facts, declared, known);
         let mut out = std::mem::take(&mut self.out);
         out.clear();
+        let has_id = view
+            .fields()
+            .any(|(name, _)| name.eq_ignore_ascii_case(REQUEST_ID));
+        let id = (!has_id).then_some((REQUEST_ID, record.id.as_bytes()));
         let written = encode_head(
             &mut out,
             view.head.status,
             view.head.reason,
-            view.fields(),
+            view.fields().chain(id),
             framing,
             &facts,
         );
@@ -217,20 +228,21 @@ impl Connection {
                 result.map_err(RelayEnd::from)
             }
             _ if whole => {
-                record.bytes_out = view.content.len() as u64;
-                if view.content.len() <= COPIED_BYTES {
+                let result = if view.content.len() <= COPIED_BYTES {
                     out.extend_from_slice(view.content);
-                    self.send(&[&out]).await.map_err(RelayEnd::from)
+                    self.send(&[&out]).await
                 } else {
-                    self.send(&[&out, view.content])
-                        .await
-                        .map_err(RelayEnd::from)
+                    self.send(&[&out, view.content]).await
+                };
+                if result.is_ok() {
+                    record.bytes_out = view.content.len() as u64;
                 }
+                result.map_err(RelayEnd::from)
             }
             _ => {
                 let first = payload.slice_ref(view.content);
-                self.relay(pool, exchange, record, &mut out, first, framing, upload)
-                    .await
+                let relay = Relay::new(pool, exchange, &mut out, framing);
+                self.relay(relay, record, first, upload).await
             }
         };
         out.clear();
@@ -243,6 +255,10 @@ impl Connection {
                 pool.cancel(exchange);
                 record.aborted = end == RelayEnd::Client;
                 if let RelayEnd::App = end {
+                    if framing == BodyFraming::UntilClose {
+                        // An orderly close would tell the client that this was all.
+                        self.stream.reset_on_close();
+                    }
                     let failure = exchange.reply().failure.clone();
                     let _ = problem_of(failure, record);
                 }
@@ -268,11 +284,11 @@ impl Connection {
         if is_there {
             return Poll::Ready(Event::Reply);
         }
-        if upload.is_open() {
-            if wanted > upload.sent() && !upload.is_done() {
+        if !upload.is_done() {
+            if upload.is_wanted(wanted) {
                 return Poll::Ready(Event::ContentWanted);
             }
-        } else if self.buf.len() < PIPELINED_BYTES + self.head.len {
+        } else if self.buf.len() < self.request_end + PIPELINED_BYTES {
             match self.stream.poll_read(context, &mut self.buf) {
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Event::ClientGone),
                 Poll::Ready(Ok(_)) => context.waker().wake_by_ref(),
@@ -303,13 +319,4 @@ fn problem_of(failure: Option<Failure>, record: &mut Record) -> Problem {
         }
         None => Problem::Internal,
     }
-}
-
-/// Read a part of a file for sending.
-pub(super) async fn read_part(
-    file: &Arc<std::fs::File>,
-    offset: u64,
-    length: usize,
-) -> std::io::Result<Vec<u8>> {
-    spool::read_at(Arc::clone(file), offset, length).await
 }

@@ -7,6 +7,7 @@ use std::task::Poll;
 use trivet_core::Problem;
 use trivet_core::gate::Framing;
 use trivet_core::http1::{CONTINUE, ChunkStep, ChunkedDecoder};
+use trivet_wire::edge_config::Timeouts;
 
 use super::log::Record;
 use super::{Broken, Connection};
@@ -67,11 +68,53 @@ impl From<std::io::Error> for ContentEnd {
     }
 }
 
-/// What the content is measured against.
+/// How long the client may still take for its content.
+///
+/// Each byte earns time at the minimum rate. So a client that trickles is
+/// refused however little it sends, and a large upload over a slow line is not
+/// (nginx's timeout between two reads would allow the first, and a total
+/// timeout forbid the second). What can be earned in advance is bounded, or a
+/// client could send much at once and then hold its connection for hours.
 #[derive(Debug, Clone, Copy)]
-struct Pace {
-    started_us: u64,
-    received: u64,
+pub(super) struct Pace {
+    /// Bytes per second; 0 for any pace.
+    rate: u64,
+    left_us: u64,
+    most_us: u64,
+}
+
+/// The longest pause that content may earn: nginx's `client_body_timeout`.
+const MOST_PAUSE_US: u64 = 60_000_000;
+
+impl Pace {
+    /// At its start, with the grace that every request has.
+    pub(super) fn new(timeouts: &Timeouts) -> Self {
+        let grace_us = u64::from(timeouts.body_grace_ms) * 1000;
+        Self {
+            rate: u64::from(timeouts.body_minimum_rate),
+            // Deadlines are looked at every tenth of a second; none is shorter.
+            left_us: grace_us.max(100_000),
+            most_us: grace_us.max(MOST_PAUSE_US),
+        }
+    }
+
+    /// When the next byte must have come, if at any time.
+    fn deadline_us(&self, now_us: u64) -> Option<u64> {
+        (self.rate > 0).then_some(now_us + self.left_us)
+    }
+
+    /// `bytes` came after a wait of `waited_us`.
+    fn earn(&mut self, waited_us: u64, bytes: usize) {
+        let earned_us = (bytes as u64)
+            .saturating_mul(1_000_000)
+            .checked_div(self.rate)
+            .unwrap_or(0);
+        self.left_us = self
+            .left_us
+            .saturating_sub(waited_us)
+            .saturating_add(earned_us)
+            .min(self.most_us);
+    }
 }
 
 impl Connection {
@@ -94,41 +137,50 @@ impl Connection {
             Framing::Length(length) => Some(length),
             Framing::Chunked => None,
         };
-        if !buffers {
+        let memory = u64::from(self.shared.config.buffers.request_memory_bytes);
+        // Without a folder for files, content that may be large waits with its client.
+        let fits = self.shared.spool.has_folder() || length.is_some_and(|length| length <= memory);
+        if !buffers || !fits {
             return Ok((Content::Stream(length), start));
         }
         if self.admitted.expects_continue && self.buf.len() == start {
             self.send_continue().await?;
         }
-        let pace = Pace {
-            started_us: now_us(),
-            received: 0,
-        };
+        let pace = Pace::new(&self.shared.config.timeouts);
         let result = match length {
-            Some(length) => self.receive_length(length, pace).await,
+            Some(length) if length <= memory => self.receive_inline(length, pace, record).await,
+            Some(length) => self.receive_file(length, pace, record).await,
             None => self.receive_chunked(limit, pace, record).await,
         };
         self.watch.clear();
-        if let (Ok(_), Some(length)) = (&result, length) {
-            record.bytes_in = length;
-        }
         result
     }
 
-    async fn receive_length(
+    async fn receive_inline(
         &mut self,
         length: u64,
         mut pace: Pace,
+        record: &mut Record,
     ) -> Result<(Content, usize), ContentEnd> {
         let start = self.head.len;
-        let memory = u64::from(self.shared.config.buffers.request_memory_bytes);
-        if length <= memory {
-            let length = usize::try_from(length).unwrap_or(usize::MAX);
-            while self.buf.len() < start + length {
-                self.fill_in_time(&mut pace).await?;
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        loop {
+            let here = self.buf.len() - start;
+            record.bytes_in = here.min(length) as u64;
+            if here >= length {
+                return Ok((Content::Inline { start, length }, start + length));
             }
-            return Ok((Content::Inline { start, length }, start + length));
+            self.fill_in_time(&mut pace).await?;
         }
+    }
+
+    async fn receive_file(
+        &mut self,
+        length: u64,
+        mut pace: Pace,
+        record: &mut Record,
+    ) -> Result<(Content, usize), ContentEnd> {
+        let start = self.head.len;
         let mut spool = Spool::create(&self.shared.spool).await?;
         let here = self
             .buf
@@ -137,13 +189,14 @@ impl Connection {
             .min(usize::try_from(length).unwrap_or(usize::MAX));
         let mut gathered = Vec::with_capacity(SPOOL_BYTES);
         gathered.extend_from_slice(self.buf.get(start..start + here).unwrap_or_default());
-        let mut left = length - here as u64;
-        while left > 0 {
+        record.bytes_in = here as u64;
+        while record.bytes_in < length {
             // Never more than belongs to this request: what follows is the next one.
-            let room = usize::try_from(left).unwrap_or(usize::MAX).min(SPOOL_BYTES);
+            let left = usize::try_from(length - record.bytes_in).unwrap_or(usize::MAX);
             let before = gathered.len();
-            self.fill_into(&mut gathered, room, &mut pace).await?;
-            left -= (gathered.len() - before) as u64;
+            self.fill_into(&mut gathered, left.min(SPOOL_BYTES), &mut pace)
+                .await?;
+            record.bytes_in += (gathered.len() - before) as u64;
             if gathered.len() >= SPOOL_BYTES {
                 gathered = spool.append(gathered).await?;
             }
@@ -226,9 +279,10 @@ impl Connection {
     }
 
     /// Read more behind the head, at the pace that a request must keep.
-    async fn fill_in_time(&mut self, pace: &mut Pace) -> Result<(), ContentEnd> {
-        self.set_pace(pace);
-        pace.received += self.fill().await? as u64;
+    pub(super) async fn fill_in_time(&mut self, pace: &mut Pace) -> Result<(), Broken> {
+        let begun_us = self.set_pace(pace);
+        let bytes = self.fill().await?;
+        pace.earn(now_us() - begun_us, bytes);
         Ok(())
     }
 
@@ -238,9 +292,9 @@ impl Connection {
         buffer: &mut Vec<u8>,
         room: usize,
         pace: &mut Pace,
-    ) -> Result<(), ContentEnd> {
-        self.set_pace(pace);
-        let read = poll_fn(
+    ) -> Result<(), Broken> {
+        let begun_us = self.set_pace(pace);
+        let bytes = poll_fn(
             |context| match self.stream.poll_read_some(context, buffer, room) {
                 Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Err(Broken::Gone)),
                 Poll::Ready(Ok(bytes)) => Poll::Ready(Ok(bytes)),
@@ -248,20 +302,66 @@ impl Connection {
             },
         )
         .await?;
-        pace.received += read as u64;
+        pace.earn(now_us() - begun_us, bytes);
         Ok(())
     }
 
-    /// Content must come at a minimum rate on average, after some grace.
-    ///
-    /// So a client that trickles is refused however little it sends, and a
-    /// large upload over a slow line is not (as nginx's timeout between two
-    /// reads would allow the first, and a total timeout forbid the second).
-    fn set_pace(&self, pace: &Pace) {
-        let timeouts = &self.shared.config.timeouts;
-        let rate = u64::from(timeouts.body_minimum_rate.max(1));
-        let earned_us = pace.received.saturating_mul(1_000_000) / rate;
-        let grace_us = u64::from(timeouts.body_grace_ms) * 1000;
-        self.watch.set_at(pace.started_us + grace_us + earned_us);
+    fn set_pace(&self, pace: &Pace) -> u64 {
+        let now_us = now_us();
+        match pace.deadline_us(now_us) {
+            Some(deadline_us) => self.watch.set_at(deadline_us),
+            None => self.watch.clear(),
+        }
+        now_us
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: u64 = 1_000_000;
+
+    fn pace(rate: u32) -> Pace {
+        Pace::new(&Timeouts {
+            request_head_ms: 0,
+            keep_alive_ms: 0,
+            body_grace_ms: 5_000,
+            body_minimum_rate: rate,
+            write_stall_ms: 0,
+            queue_wait_ms: 0,
+            linger_ms: 0,
+        })
+    }
+
+    #[test]
+    fn a_client_that_trickles_runs_out_of_time() {
+        let mut pace = pace(100);
+        for _ in 0..5 {
+            pace.earn(SECOND, 1);
+        }
+        assert_eq!(pace.deadline_us(0), Some(SECOND / 20));
+    }
+
+    #[test]
+    fn a_client_at_the_minimum_rate_keeps_its_grace() {
+        let mut pace = pace(100);
+        for _ in 0..1000 {
+            pace.earn(SECOND, 100);
+        }
+        assert_eq!(pace.deadline_us(0), Some(5 * SECOND));
+    }
+
+    // A client that had sent 10 MB could once pause for half a day.
+    #[test]
+    fn a_fast_start_earns_a_minute_at_the_most() {
+        let mut pace = pace(240);
+        pace.earn(0, 10 << 20);
+        assert_eq!(pace.deadline_us(0), Some(60 * SECOND));
+    }
+
+    #[test]
+    fn a_rate_of_0_has_no_deadline() {
+        assert_eq!(pace(0).deadline_us(0), None);
     }
 }

@@ -57,10 +57,19 @@ impl Connection {
                     return Ok(begun_us);
                 }
                 Ok(Parse::Partial) => {}
-                Err(problem) => return Err(HeadEnd::Problem { problem, begun_us }),
+                Err(problem) => {
+                    // Nothing of the request before may speak for this one.
+                    self.head.reset();
+                    return Err(HeadEnd::Problem { problem, begun_us });
+                }
             }
             match self.fill().await {
                 Ok(_) => {}
+                // Old clients end a form with an empty line that belongs to no
+                // request (RFC 9112 section 2.2); nobody waits for an answer to it.
+                Err(_) if self.buf.iter().all(|byte| b"\r\n".contains(byte)) => {
+                    return Err(HeadEnd::Quiet);
+                }
                 Err(Broken::Late) => {
                     self.head.reset();
                     return Err(HeadEnd::Problem {
@@ -84,6 +93,8 @@ impl Connection {
             }
             Poll::Pending => {
                 give_buffer(buffer);
+                // Registered before the look: whoever drains later wakes us.
+                self.watch.register(context.waker());
                 if self.shared.is_draining() {
                     return Poll::Ready(Err(Broken::CutOff));
                 }

@@ -10,16 +10,24 @@ use std::future::poll_fn;
 use std::task::Poll;
 
 use super::Connection;
+use crate::clock::now_us;
 
 /// Bytes that are thrown away at the most.
 const MOST_BYTES: usize = 256 << 20;
 /// Bytes of one read.
 const READ_BYTES: usize = 64 << 10;
+/// The longest time in all: Apache's and nginx's.
+const MOST_US: u64 = 30_000_000;
 
 impl Connection {
-    /// Stop writing, read until the client closes or its time is over.
+    /// Stop writing, read until the client closes or sends nothing for a while.
+    ///
+    /// A client that is still sending gets more time: many only look for the
+    /// answer when they have sent all.
     pub(super) async fn linger(mut self) {
-        self.watch.set(self.shared.config.timeouts.linger_ms);
+        let begun_us = now_us();
+        let linger_us = u64::from(self.shared.config.timeouts.linger_ms) * 1000;
+        self.watch.set_at(begun_us + linger_us);
         self.buf = Vec::new();
         let shut = poll_fn(|context| match self.stream.poll_shutdown(context) {
             Poll::Ready(result) => Poll::Ready(result.is_ok()),
@@ -45,6 +53,10 @@ impl Connection {
             match read.await {
                 0 => return,
                 bytes => thrown_away += bytes,
+            }
+            if !self.shared.is_draining() {
+                self.watch
+                    .set_at((now_us() + linger_us).min(begun_us + MOST_US));
             }
         }
     }

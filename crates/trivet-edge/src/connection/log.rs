@@ -11,6 +11,10 @@ use crate::request_id;
 
 /// A request's line in the making.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one independent thing to know of a request"
+)]
 pub(super) struct Record {
     pub(super) begun_us: u64,
     /// When the whole head had come, µs of the monotonic clock.

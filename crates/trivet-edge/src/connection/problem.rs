@@ -5,6 +5,7 @@ use trivet_core::http1::{BodyFraming, KnownField, ResponseFacts, encode_head};
 use trivet_core::problem::{PageFormat, page};
 
 use super::Connection;
+use super::answer::REQUEST_ID;
 use super::log::Record;
 
 impl Connection {
@@ -21,13 +22,13 @@ impl Connection {
             .unwrap_or_default();
         let (content_type, content) = page(&problem, &record.id, PageFormat::from_accept(accept));
         let is_head = self.head.method.of(&self.buf) == b"HEAD";
-        record.keep_alive &= !problem.closes_connection();
+        record.keep_alive &= !problem.closes_connection() && !self.shared.is_draining();
         let length = content.len().to_string();
         let retry_after = problem.retry_after_s().map(|seconds| seconds.to_string());
         let mut fields: Vec<(&[u8], &[u8])> = vec![
             (b"Content-Type", content_type.as_bytes()),
             (b"Cache-Control", b"no-store"),
-            (b"X-Request-ID", record.id.as_bytes()),
+            (REQUEST_ID, record.id.as_bytes()),
         ];
         if is_head {
             fields.push((b"Content-Length", length.as_bytes()));
@@ -66,11 +67,12 @@ impl Connection {
         );
         if !is_head {
             out.extend_from_slice(&content);
-            record.bytes_out = content.len() as u64;
         }
         if written.is_err() || self.send(&[&out]).await.is_err() {
             record.keep_alive = false;
             record.aborted = true;
+        } else if !is_head {
+            record.bytes_out = content.len() as u64;
         }
         self.out = out;
     }
