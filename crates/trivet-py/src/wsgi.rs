@@ -23,6 +23,7 @@ use answer::{Answer, Stop, not_bytes};
 use content::InputMaker;
 pub(crate) use content::StreamedContent;
 use environ::EnvironMaker;
+pub(crate) use environ::latin1;
 use head::Head;
 use link::{Job, Link, Turn};
 
@@ -251,7 +252,8 @@ impl WsgiWorker {
             text(head.request_id),
             text(head.method),
             text(head.path),
-            error.value(py),
+            // Not `value()`: before Python 3.12 that has no traceback.
+            error.clone_ref(py).into_value(py),
             answer.has_sent_head(py),
         );
         let told = self

@@ -67,7 +67,9 @@ def report_error(
         The exception in one line, and where in the app it was raised, for the access log.
     """
     what = "broke off after its head" if is_cut else "failed"
-    head = f"{method} {path} {what}, request id {request_id}\n"
+    # The path is decoded: a line break in it would begin a line of the client's own.
+    shown = path if path.isprintable() else ascii(path)[1:-1]
+    head = f"{method} {shown} {what}, request id {request_id}\n"
     sys.stderr.write(head + traces.format_trimmed(error))
     place = traces.describe_frame(traces.app_frame(error.__traceback__))
     return traces.summarise(error), place

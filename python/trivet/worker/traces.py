@@ -26,8 +26,11 @@ def format_trimmed(error: BaseException) -> str:
 
 def summarise(error: BaseException) -> str:
     """Return `ZeroDivisionError: division by zero`, on one line."""
-    text = " ".join(str(error).split())
     name = type(error).__name__
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # noqa: BLE001 - the app's own `__str__`
+        return name
     return f"{name}: {text}"[:_SUMMARY_CHARACTERS] if text else name
 
 

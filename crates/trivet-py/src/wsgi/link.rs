@@ -61,6 +61,8 @@ struct State {
     descriptors: VecDeque<OwnedFd>,
     /// Threads that wait on `changed`.
     waiting: usize,
+    /// Threads that wait for the doorbell, or are about to.
+    idle: usize,
 }
 
 /// The unparsed end of what was read. Owned by the thread that reads.
@@ -124,6 +126,7 @@ impl Link {
             return Turn::Leave;
         }
         if state.reading {
+            state.idle += 1;
             return Turn::Wait;
         }
         state.reading = true;
@@ -201,6 +204,7 @@ impl Link {
         if rustix::io::read(&self.doorbell, &mut count) == Err(Errno::AGAIN) {
             let _ = poll(&mut [PollFd::new(&self.doorbell, PollFlags::IN)], None);
         }
+        self.state.lock().idle -= 1;
     }
 
     /// Keep track of what the edge says about `request` from now on.
@@ -231,11 +235,17 @@ impl Link {
         request: u64,
         mut ready: impl FnMut(&mut Stream) -> Option<T>,
     ) -> Result<T, Closed> {
+        let mut has_read = false;
         let mut state = self.state.lock();
         loop {
             let closed = state.closed;
             let stream = state.streams.get_mut(&request).ok_or(Closed)?;
             if let Some(got) = ready(stream) {
+                if has_read && !state.reading && state.idle > 0 {
+                    // This thread goes back to the app, for how long nobody knows. The edge
+                    // may count it as busy already, and then rings for nobody behind it.
+                    self.ring(1);
+                }
                 return Ok(got);
             }
             if closed {
@@ -248,6 +258,7 @@ impl Link {
                 continue;
             }
             state.reading = true;
+            has_read = true;
             drop(state);
             self.read(true);
             state = self.state.lock();
