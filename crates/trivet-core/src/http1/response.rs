@@ -152,7 +152,9 @@ fn write_head<'a>(
         out.extend_from_slice(b"Connection: upgrade\r\n");
     } else if status >= 200 {
         match (keep_alive, facts.version) {
-            (false, Version::Http11) => out.extend_from_slice(b"Connection: close\r\n"),
+            // Also to HTTP/1.0, where closing is the rule: our answer says HTTP/1.1,
+            // where it is not (RFC 9112 section 9.6).
+            (false, _) => out.extend_from_slice(b"Connection: close\r\n"),
             (true, Version::Http10) => out.extend_from_slice(b"Connection: keep-alive\r\n"),
             _ => {}
         }

@@ -175,7 +175,9 @@ impl Connection {
         whole: bool,
         upload: &mut Upload,
     ) -> Option<After> {
-        let Ok(view) = ResponseView::parse(payload) else {
+        // An interim answer as the final one would leave the client waiting.
+        let view = ResponseView::parse(payload).ok();
+        let Some(view) = view.filter(|view| view.head.status >= 200) else {
             pool.cancel(exchange);
             self.answer_problem(Problem::BadAppResponse, record).await;
             return None;

@@ -128,8 +128,8 @@ fn the_connection_field_is_sent_when_it_says_something() {
         (&[], length, closing, Some("close"), false),
         (&close, length, FACTS, Some("close"), false),
         (&[], length, http10, Some("keep-alive"), true),
-        (&close, length, http10, None, false),
-        (&[], BodyFraming::UntilClose, http10, None, false),
+        (&close, length, http10, Some("close"), false),
+        (&[], BodyFraming::UntilClose, http10, Some("close"), false),
     ];
     for (fields, framing, facts, expected, kept) in cases {
         let (head, keep_alive) = encode(200, fields, framing, &facts).unwrap();
