@@ -136,10 +136,11 @@ endif
 
 $(ENGINE): $(RUST_SOURCES) .venv/installed
 	@$(need_rust)
-	echo 'engine: building in release mode (a minute or two the first time)'
-	$(BIN)/maturin develop --release --locked || refuse \
+	echo 'engine: building in release mode, a minute or two the first time (.venv/maturin.log)'
+	# Calm as long as it goes well; what maturin and cargo have said is shown only when it does not.
+	$(BIN)/maturin develop --release --locked >.venv/maturin.log 2>&1 || { cat .venv/maturin.log >&2; refuse \
 	    'the engine was not built; the reason stands above' \
-	    'without a network, `cargo fetch` and pip need a mirror; else please report it with the lines above'
+	    'without a network, `cargo fetch` and pip need a mirror; else please report it with the lines above'; }
 	touch $@
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -69,7 +69,10 @@ def _layers(app: object) -> Iterator[object]:
 
 
 def _vars(app: object) -> Mapping[str, object]:
-    return getattr(app, "__dict__", {})
+    try:
+        return getattr(app, "__dict__", {})
+    except Exception:  # noqa: BLE001 - a proxy, such as Flask's `request`, raises what it likes
+        return {}
 
 
 def _unwrapped(app: object) -> object:

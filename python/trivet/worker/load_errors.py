@@ -6,7 +6,7 @@ import re
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 
 from trivet.errors import AppLoadError, Place
 from trivet.wire.worker_control import AppTarget
@@ -18,6 +18,7 @@ from trivet.worker.interface import framework_of, takes
 
 _NAMES_SHOWN = 8
 _WSGI_ARGUMENTS = 2
+_ROUTINES = (BuiltinFunctionType, FunctionType, MethodType)
 
 
 def raised(target: AppTarget, error: BaseException) -> AppLoadError:
@@ -216,26 +217,33 @@ def _apps_in(module: ModuleType) -> list[str]:
 
 
 def _is_app(name: str, value: object) -> bool:
-    if name.startswith("_") or inspect.isclass(value) or inspect.ismodule(value):
+    if name.startswith("_") or _is_a(value, type, ModuleType):
         return False
-    if inspect.isroutine(value):
+    if _is_a(value, *_ROUTINES):
         return name in FACTORY_NAMES
     return callable(value) and bool(framework_of(value))
 
 
 def _inventory(module: ModuleType) -> list[str]:
-    """Say what the module itself defines, so that a wrong name is seen at a glance."""
+    """Say what the module itself defines, apps first, so that a wrong name is seen at a glance."""
+    apps = _apps_in(module)
     found = []
-    for name, value in vars(module).items():
-        if name.startswith("_") or inspect.ismodule(value):
+    for name in [*apps, *(name for name in vars(module) if name not in apps)]:
+        value = vars(module)[name]
+        if name.startswith("_") or _is_a(value, ModuleType):
             continue
-        if inspect.isroutine(value) or inspect.isclass(value):
+        if _is_a(value, type, *_ROUTINES):
             if getattr(value, "__module__", None) == module.__name__:
-                found.append(f"{name} ({'class' if inspect.isclass(value) else 'function'})")
+                found.append(f"{name} ({'class' if _is_a(value, type) else 'function'})")
         else:
             found.append(f"{name} ({type(value).__name__})")
     shown = found[:_NAMES_SHOWN] + (["…"] if len(found) > _NAMES_SHOWN else [])
     return [f"{_shown_module(module)} has: {', '.join(shown)}"] if shown else []
+
+
+def _is_a(value: object, *types: type) -> bool:
+    """Look at the type alone: `isinstance` asks a proxy, and Flask's and Django's may raise."""
+    return issubclass(type(value), types)
 
 
 def _serve_hint(target: AppTarget, names: Sequence[str]) -> str | None:

@@ -1,7 +1,11 @@
 import functools
+from types import ModuleType
 from typing import Any
 
 import pytest
+from flask import Flask
+from trivet.wire.worker_control import AppTarget
+from trivet.worker import load_errors
 from trivet.worker.interface import framework_of, interface_of
 
 
@@ -54,3 +58,38 @@ def test_the_callable_tells_what_it_is(app: object, interface: str) -> None:
 
 def test_an_app_of_no_known_framework_has_none() -> None:
     assert framework_of(wsgi) == ""
+
+
+class Proxy:
+    """As `flask.request` outside of a request, and what Django makes lazily."""
+
+    @property
+    def __dict__(self) -> Any:  # type: ignore[override]
+        raise RuntimeError("working outside of request context")
+
+    @property
+    def __class__(self) -> Any:  # type: ignore[misc]
+        raise RuntimeError("working outside of request context")
+
+    def __call__(self) -> None: ...
+
+
+# `trivet check app:application` ended as `app.died` on a module that imports `flask.request`.
+def test_a_proxy_that_may_not_be_asked_is_of_no_framework() -> None:
+    assert framework_of(Proxy()) == ""
+
+
+def test_a_module_with_such_a_proxy_can_still_be_described() -> None:
+    module = ModuleType("shop")
+    module.__dict__.update(request=Proxy(), application=Flask("shop"))
+    target = AppTarget(
+        name="shop:app",
+        module="shop",
+        expression="app",
+        factory=False,
+        directory="/srv",
+        interface="auto",
+    )
+    error = load_errors.no_attribute(target, module, "app")
+    assert error.detail == "`shop` has: application (Flask), request (Proxy)"
+    assert error.hint == "trivet serve shop:application"
