@@ -67,8 +67,8 @@ class Proxy:
     def __dict__(self) -> Any:  # type: ignore[override]
         raise RuntimeError("working outside of request context")
 
-    @property
-    def __class__(self) -> Any:  # type: ignore[misc]
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
         raise RuntimeError("working outside of request context")
 
     def __call__(self) -> None: ...
