@@ -9,7 +9,7 @@ from pathlib import Path
 from trivet.config import Loaded, to_edge_config
 from trivet.config.discovery import Discovered
 from trivet.errors import wants_colour
-from trivet.supervisor.listeners import Listener
+from trivet.supervisor.listen.listeners import Listener
 from trivet.supervisor.screen import Screen, Voice
 from trivet.wire import edge_config, worker_control
 
@@ -71,7 +71,7 @@ def app_target(loaded: Loaded, app: Discovered) -> worker_control.AppTarget:
         module=app.module,
         expression=app.expression,
         factory=loaded.settings.factory,
-        directory=str(loaded.settings.app_dir or app.directory),
+        directory=str(app.directory),
         interface=loaded.settings.interface,
     )
 

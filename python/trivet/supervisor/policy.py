@@ -174,6 +174,9 @@ class Policy:
         worker = self._roster.workers.pop(event.worker, None)
         if worker is None:
             return []
+        if worker.state is WorkerState.DRAINING and event.death.reason == "exit 0":
+            # It saw the end of its link before we read that it is drained.
+            worker.state = WorkerState.STOPPING
         actions: Actions = []
         if worker.is_known_to_edge and self._edge_state == "ready":
             died = control.WorkerDied(worker=worker.number, reason=event.death.reason)
@@ -205,9 +208,9 @@ class Policy:
         if not event.started:
             return []
         lost = max(0, event.started - event.retried)
-        text = f"worker {event.worker} had {_count(event.started, 'request')} running when its"
-        again = f"connection ended: {event.retried} go to another worker, {lost} got an error"
-        return [do.Say(f"{text} {again} ({event.reason})", "warning")]
+        text = f"worker {event.worker} was lost with {_count(event.started, 'request')} running"
+        what = f"{event.retried} sent to another worker, {lost} answered with an error"
+        return [do.Say(f"{text} ({event.reason}): {what}", "warning")]
 
     def _on_worker_drained(self, event: on.WorkerDrained, now: float) -> Actions:
         worker = self._roster.workers.get(event.worker)

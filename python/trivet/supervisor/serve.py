@@ -4,7 +4,7 @@ import os
 
 from trivet.config import Loaded
 from trivet.config.discovery import Discovered
-from trivet.supervisor import listeners
+from trivet.supervisor.listen import listeners
 from trivet.supervisor.plan import make_plan
 from trivet.supervisor.spawn import Programs
 from trivet.supervisor.stand import Stand

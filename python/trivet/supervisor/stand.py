@@ -10,21 +10,23 @@ import signal
 import subprocess
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 
 from trivet.supervisor import actions as do
 from trivet.supervisor import events as on
 from trivet.supervisor import notify, spawn
-from trivet.supervisor.collector import OutputCollector
 from trivet.supervisor.deaths import Death, OutOfMemoryCounter, death_from_status
+from trivet.supervisor.output import OutputCollector
 from trivet.supervisor.plan import Plan
 from trivet.supervisor.policy import Policy
 from trivet.supervisor.signals import STOP_SIGNALS, SignalSocket
 from trivet.supervisor.watch import Watcher, describe_changes
 from trivet.wire import WIRE_VERSION, control, worker_control
 from trivet.wire.line_socket import LineSocket, LineTooLongError
+
+_STDERR = 2
 
 KILLED_S = 2.0
 """How long killed processes may take to be gone before the supervisor goes without them."""
@@ -52,6 +54,7 @@ class Stand:
         self._events: deque[on.Event] = deque()
         self._memory = OutOfMemoryCounter()
         self._output = OutputCollector(self._selector, self._signals.wake, as_json=plan.voice.json)
+        self._had_terminal = os.isatty(_STDERR)
         self._voice = plan.voice.at_start()
         self._watcher: Watcher | None = None
         self._exit_code: int | None = None
@@ -106,8 +109,14 @@ class Stand:
                 self._events.append(on.StopAsked(number))
             elif number == signal.SIGCHLD:
                 self._reap()
+            elif number == signal.SIGHUP and self._has_lost_its_terminal():
+                self._events.append(on.StopAsked(number))
             else:
                 self._events.append(_SIGNAL_EVENTS[number])
+
+    def _has_lost_its_terminal(self) -> bool:
+        """Tell the SIGHUP of a closed window from one that asks for a reload."""
+        return self._had_terminal and not os.isatty(_STDERR)
 
     def _look_for_changes(self) -> None:
         if self._watcher and self._plan.watch and (changed := self._watcher.take()):
@@ -189,21 +198,24 @@ class Stand:
 
     def _reap(self) -> None:
         """Take note of every child that has ended: as PID 1 also of those of strangers."""
-        while True:
-            try:
-                pid, status, usage = os.wait4(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if not pid:
-                return
-            peak = usage.ru_maxrss * 1024
+        ended = list(_ended_children())
+        # The edge first: the workers that died of its death are then expected to.
+        ended.sort(key=lambda child: self._edge is None or child[0] != self._edge.process.pid)
+        for pid, status, peak_bytes in ended:
             killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
-            out_of_memory = killed and self._memory.has_risen()
-            death = death_from_status(pid, status, peak_bytes=peak, out_of_memory=out_of_memory)
-            self._bury(pid, status, death)
+            self._bury(
+                status,
+                death_from_status(
+                    pid,
+                    status,
+                    peak_bytes=peak_bytes,
+                    out_of_memory=killed and self._memory.has_risen(),
+                ),
+            )
 
-    def _bury(self, pid: int, status: int, death: Death) -> None:
+    def _bury(self, status: int, death: Death) -> None:
         """Hear a dead child's last words, and only then that it is dead."""
+        pid = death.pid
         if self._edge and self._edge.process.pid == pid:
             edge, self._edge = self._edge, None
             edge.process.returncode = os.waitstatus_to_exitcode(status)
@@ -366,6 +378,18 @@ _SIGNAL_EVENTS: Mapping[signal.Signals, on.Event] = {
     signal.SIGTTOU: on.WorkersAsked(-1),
     signal.SIGUSR1: on.LogsAsked(),
 }
+
+
+def _ended_children() -> Iterator[tuple[int, int, int]]:
+    """Reap what has ended: its number, its status, and the most memory it had, in bytes."""
+    while True:
+        try:
+            pid, status, usage = os.wait4(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if not pid:
+            return
+        yield pid, status, usage.ru_maxrss * 1024
 
 
 def _ready(message: control.Ready) -> on.Event:

@@ -42,11 +42,13 @@ class StandProcess:
             "folder": str(folder),
             "graceful_s": 10,
             "json": False,
+            "subreaper": False,
             "watch": False,
             "workers": 2,
         }
         ways = options.pop("edge", "")
         unread = options.pop("unread", ())
+        stderr = options.pop("stderr", subprocess.PIPE)
         environ = {
             **os.environ,
             "FAKE_EDGE": ways,
@@ -62,7 +64,7 @@ class StandProcess:
                 json.dumps({**defaults, **options}),
             ],
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=stderr,
             env=environ,
             cwd=root,
             start_new_session=True,
@@ -129,7 +131,8 @@ class StandProcess:
         for thread in self._threads:
             thread.join(DEADLINE_S)
         for name in self._text:
-            getattr(self.process, name).close()
+            if stream := getattr(self.process, name):
+                stream.close()
 
 
 Start = Callable[..., StandProcess]

@@ -1,12 +1,13 @@
 """A stand on a fake edge and real workers: `python -m tests.unit.supervisor.run_stand JSON`."""
 
+import ctypes
 import json
 import sys
 from pathlib import Path
 from typing import Any
 
 from trivet.config import Bind, Settings, to_edge_config
-from trivet.supervisor.listeners import open_listeners
+from trivet.supervisor.listen.listeners import open_listeners
 from trivet.supervisor.plan import Plan
 from trivet.supervisor.screen import Screen, Voice
 from trivet.supervisor.spawn import Programs
@@ -19,7 +20,12 @@ from tests.unit.supervisor import conftest  # noqa: F401 - brings the fake nativ
 PYTHON = [sys.executable, "-m"]
 
 
+PR_SET_CHILD_SUBREAPER = 36
+
+
 def main(options: dict[str, Any]) -> int:
+    if options["subreaper"]:
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     folder = Path(options["folder"])
     listeners = open_listeners([Bind.parse(each) for each in options["binds"]])
     names = [Listener(name=each.name, port=each.port, unix=each.is_unix) for each in listeners]

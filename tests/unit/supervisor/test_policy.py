@@ -186,8 +186,8 @@ def test_a_lost_worker_that_lives_on_is_killed_and_replaced() -> None:
     table = Table.serving()
     table.happens(on.WorkerLost(2, "bad frame", started=3, retried=1))
     assert table.said() == (
-        "worker 2 had 3 requests running when its connection ended:"
-        " 1 go to another worker, 2 got an error (bad frame)"
+        "worker 2 was lost with 3 requests running (bad frame):"
+        " 1 sent to another worker, 2 answered with an error"
     )
     assert table.passes(1) == [do.KillWorker(2)]
     assert "another starts" in "".join(
@@ -304,6 +304,12 @@ def test_a_reload_adds_all_new_workers_before_it_drains_the_old() -> None:
     assert table.said() == "app.py changed: reloaded in 0.21 s"
     assert table.happens(on.WorkerDrained(1)) == [do.StopWorker(1)]
     assert table.happens(on.WorkerExited(1, death(reason="exit 0"))) == []
+
+
+def test_a_drained_worker_may_be_gone_before_the_edge_says_so() -> None:
+    table = Table.serving(workers=1)
+    table.happens(on.ReloadAsked("SIGHUP"), on.WorkerLoaded(2, LOADED))
+    assert table.happens(on.WorkerExited(1, death(reason="exit 0")), on.WorkerDrained(1)) == []
 
 
 def test_a_reload_that_does_not_load_keeps_the_old_workers() -> None:

@@ -254,16 +254,33 @@ def test_in_json_each_line_is_an_object(start_stand: Start) -> None:
     assert [(each["event"], each.get("worker")) for each in events] == [("one", 1), ("own", None)]
 
 
-def test_children_of_others_are_reaped_without_harm(start_stand: Start) -> None:
-    """What a dead worker leaves behind is PID 1's; here the supervisor is made that by prctl."""
+def test_an_orphan_is_reaped_without_harm(start_stand: Start, tmp_path: Path) -> None:
+    """As PID 1 the supervisor is given every orphan; here prctl makes it their heir."""
     orphan = (
-        "import subprocess, sys\n"
-        "subprocess.Popen([sys.executable, '-c', 'pass'], start_new_session=True)\n"
+        "import os\n"
+        "if not (child := os.fork()):\n"
+        "    if not os.fork():\n"
+        "        open('orphan', 'w').write(str(os.getpid()))\n"
+        "    os._exit(7)\n"
+        "os.waitpid(child, 0)\n"
     )
-    stand = start_stand(orphan + APP, workers=1)
+    stand = start_stand(orphan + APP, workers=1, subreaper=True)
     stand.wait_messages("add_worker", 1)
+    pid = int(wait_until((tmp_path / "orphan").read_text, "the orphan"))
+    wait_until(lambda: has_ended(pid), "the orphan to be reaped")
     stand.signal(signal.SIGTERM)
     assert stand.wait() == 0, stand.stderr
+
+
+def test_a_closed_terminal_stops_where_a_hup_would_reload(start_stand: Start) -> None:
+    master, slave = os.openpty()
+    stand = start_stand(stderr=slave, unread=["stderr"])
+    os.close(slave)
+    stand.wait_messages("add_worker", 2)
+    os.close(master)
+    stand.signal(signal.SIGHUP)
+    assert stand.wait() == 0
+    assert len(stand.messages("drain")) == 1
 
 
 def test_a_listener_stays_open_while_the_edge_is_away(start_stand: Start, tmp_path: Path) -> None:

@@ -120,6 +120,14 @@ def test_a_server_in_a_thread_of_its_own_is_no_second_server(load: Load) -> None
     )
 
 
+def test_an_import_can_be_asked_where_it_is(load: Load) -> None:
+    loaded = load(
+        "import threading\nfrom trivet.worker.loading import describe_import\n"
+        "where = describe_import(threading.get_ident())\n" + WSGI
+    )
+    assert sys.modules[loaded.app.__module__].where == "app.py:3 in <module>"
+
+
 # What does not load, and what is said about it
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from trivet.config import Bind
 from trivet.errors import ConfigError, render
-from trivet.supervisor import listen_errors
-from trivet.supervisor.listeners import Listener, open_listeners, systemd_binds
+from trivet.supervisor.listen import listen_errors
+from trivet.supervisor.listen.listeners import Listener, open_listeners, systemd_binds
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from trivet.supervisor.port_owner import Owner, find_path_owner, find_port_owner
+from trivet.supervisor.listen.port_owner import Owner, find_path_owner, find_port_owner
 
 HEAD = "  sl  local_address rem_address   st …\n"
 

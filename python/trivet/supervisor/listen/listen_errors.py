@@ -7,7 +7,7 @@ import socket
 
 from trivet.config import Bind
 from trivet.errors import ConfigError
-from trivet.supervisor.port_owner import Owner, find_path_owner, find_port_owner
+from trivet.supervisor.listen.port_owner import Owner, find_path_owner, find_port_owner
 
 _LARGEST_PORT = 65535
 _PORTS_TRIED = 100

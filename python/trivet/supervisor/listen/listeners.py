@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from trivet.config import Bind
 from trivet.errors import ConfigError
-from trivet.supervisor import listen_errors
+from trivet.supervisor.listen import listen_errors
 
 BACKLOG = 4096
 """Connections that may wait for `accept`; the kernel's own limit (`somaxconn`) caps it."""

@@ -1,0 +1,1 @@
+"""Listening sockets: opening them, and what is said where one cannot be had."""
