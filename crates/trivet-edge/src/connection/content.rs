@@ -75,7 +75,7 @@ impl From<std::io::Error> for ContentEnd {
 /// (nginx's timeout between two reads would allow the first, and a total
 /// timeout forbid the second). What can be earned in advance is bounded, or a
 /// client could send much at once and then hold its connection for hours.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Default)]
 pub(super) struct Pace {
     /// Bytes per second; 0 for any pace.
     rate: u64,

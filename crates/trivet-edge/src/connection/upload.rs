@@ -85,14 +85,21 @@ impl Upload {
 
     /// The next piece in `input`, as a range of the connection's buffer, and
     /// whether it is the last. `None` where more must be read first.
-    fn decode(&mut self, input: &[u8]) -> Result<Option<(Range<usize>, bool)>, Problem> {
+    ///
+    /// It has `room` bytes at the most: worker and edge both count what was
+    /// asked for, and a byte more would put the two apart.
+    fn decode(
+        &mut self,
+        input: &[u8],
+        room: usize,
+    ) -> Result<Option<(Range<usize>, bool)>, Problem> {
         match &mut self.source {
             Source::Done => Ok(Some((self.at..self.at, true))),
             Source::Length(left) => {
                 let here = input
                     .len()
                     .min(usize::try_from(*left).unwrap_or(usize::MAX))
-                    .min(MAX_DATA_BYTES);
+                    .min(room);
                 if here == 0 {
                     return Ok(None);
                 }
@@ -106,25 +113,29 @@ impl Upload {
                 Ok(Some((piece, ended)))
             }
             Source::Chunked(decoder) => {
-                match decoder.step(input.get(..MAX_DATA_BYTES).unwrap_or(input))? {
-                    ChunkStep::Data { skip, len } => {
-                        let start = self.at + skip;
-                        self.at = start + len;
-                        if self.sent + len as u64 > self.limit {
-                            return Err(Problem::ContentTooLarge);
+                let mut rest = input;
+                while !rest.is_empty() {
+                    match decoder.step(rest.get(..room).unwrap_or(rest))? {
+                        ChunkStep::Data { skip, len } => {
+                            let start = self.at + skip;
+                            self.at = start + len;
+                            if self.sent + len as u64 > self.limit {
+                                return Err(Problem::ContentTooLarge);
+                            }
+                            return Ok(Some((start..start + len, false)));
                         }
-                        Ok(Some((start..start + len, false)))
-                    }
-                    ChunkStep::Done { consumed } => {
-                        self.at += consumed;
-                        self.source = Source::Done;
-                        Ok(Some((self.at..self.at, true)))
-                    }
-                    ChunkStep::More { consumed } => {
-                        self.at += consumed;
-                        Ok(None)
+                        ChunkStep::Done { consumed } => {
+                            self.at += consumed;
+                            self.source = Source::Done;
+                            return Ok(Some((self.at..self.at, true)));
+                        }
+                        ChunkStep::More { consumed } => {
+                            self.at += consumed;
+                            rest = rest.get(consumed..).unwrap_or_default();
+                        }
                     }
                 }
+                Ok(None)
             }
         }
     }
@@ -143,9 +154,13 @@ impl Connection {
             self.send_continue().await?;
         }
         upload.wants_continue = false;
+        let wanted = exchange.reply().wanted.saturating_sub(upload.sent);
+        let room = usize::try_from(wanted)
+            .unwrap_or(usize::MAX)
+            .min(MAX_DATA_BYTES);
         let (piece, ended) = loop {
             let input = self.buf.get(upload.at..).unwrap_or_default();
-            if let Some(piece) = upload.decode(input)? {
+            if let Some(piece) = upload.decode(input, room)? {
                 break piece;
             }
             // What was passed on need not be kept.
@@ -183,6 +198,52 @@ impl Connection {
                 record.aborted = true;
                 After::Close
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use trivet_core::http1::ChunkedLimits;
+
+    use super::*;
+
+    fn upload(source: Source) -> Upload {
+        Upload {
+            source,
+            limit: 1000,
+            sent: 0,
+            at: 0,
+            wants_continue: false,
+            pace: Pace::default(),
+        }
+    }
+
+    /// Decode `input` in pieces of at most `room` bytes.
+    fn pieces(mut upload: Upload, input: &[u8], room: usize) -> Vec<&[u8]> {
+        let mut pieces = Vec::new();
+        while let Some((piece, ended)) = upload.decode(&input[upload.at..], room).unwrap() {
+            pieces.push(&input[piece]);
+            if ended {
+                return pieces;
+            }
+        }
+        panic!("{pieces:?} and no end")
+    }
+
+    // The edge once sent more than the worker had asked for: both then waited
+    // for each other, and every streamed upload of more than 256 KiB hung.
+    #[test]
+    fn no_piece_is_larger_than_what_was_asked_for() {
+        let input = b"3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nX: y\r\n\r\n";
+        for room in 1..10 {
+            let source = Source::Chunked(ChunkedDecoder::new(ChunkedLimits::default()));
+            let chunks = pieces(upload(source), input, room);
+            assert_eq!(chunks.concat(), b"abcde");
+            assert!(chunks.iter().all(|piece| piece.len() <= room));
+            let lengths = pieces(upload(Source::Length(5)), b"abcdefg", room);
+            assert_eq!(lengths.concat(), b"abcde");
+            assert!(lengths.iter().all(|piece| piece.len() <= room));
         }
     }
 }
