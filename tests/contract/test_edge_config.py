@@ -4,13 +4,16 @@ import json
 import re
 import types
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 import msgspec
 import pytest
 from trivet import _trivet
+from trivet.config import Platform, Settings, load, to_edge_config
+from trivet.config.option import definitions
 from trivet.wire import WIRE_VERSION, edge_config
-from trivet.wire.edge_config import EdgeConfig
+from trivet.wire.edge_config import EdgeConfig, Listener
 
 from tests.contract.vectors import vectors
 
@@ -40,6 +43,32 @@ def test_an_invalid_document_is_refused_by_the_edge(vector: dict[str, Any]) -> N
 def test_an_invalid_document_is_refused_by_python(vector: dict[str, Any]) -> None:
     with pytest.raises(msgspec.DecodeError):
         EdgeConfig.from_json(document(vector))
+
+
+def test_the_default_configuration_survives_the_way() -> None:
+    listener = Listener(name="127.0.0.1:8000", port=8000, unix=False)
+    config = to_edge_config(Settings(), [listener], app="app:app")
+    _trivet.check_edge_config(config.to_json())
+    assert EdgeConfig.from_json(config.to_json()) == config
+
+
+@pytest.mark.parametrize("bound", ["minimum", "maximum"])
+def test_the_edge_accepts_whatever_the_settings_do(bound: str, tmp_path: Path) -> None:
+    bounds = {
+        each.path: getattr(each.option, bound)
+        for each in definitions(Settings)
+        if getattr(each.option, bound) is not None and each.path != "server.port"
+    }
+    assert len(bounds) > 10
+    lines = [
+        f"{path} = {value if isinstance(value, int) else json.dumps(value)}\n"
+        for path, value in bounds.items()
+    ]
+    (tmp_path / "trivet.toml").write_text("".join(lines))
+    settings = load({}, {}, tmp_path, Platform(cpus=2, cpus_because="two")).settings
+    config = to_edge_config(settings, [], app="app:app")
+    _trivet.check_edge_config(config.to_json())
+    assert EdgeConfig.from_json(config.to_json()) == config
 
 
 def test_both_sides_have_one_version() -> None:

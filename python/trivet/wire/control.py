@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from trivet.wire import WIRE_VERSION
+from trivet.wire import check_version
 from trivet.wire.edge_config import U32, U64, EdgeConfig
 
 
@@ -27,17 +27,20 @@ class Configure(_Message, frozen=True, tag="configure"):
     config: EdgeConfig
 
     def __post_init__(self) -> None:
-        if self.version != WIRE_VERSION:
-            raise ValueError(f"wire version {self.version}, but this installation is {WIRE_VERSION}")
+        check_version(self.version)
 
 
 class AddWorker(_Message, frozen=True, tag="add_worker"):
-    """A worker has loaded the app. Descriptors: its link, its claim page, its doorbell."""
+    """A worker has loaded the app. Descriptors: its link, its claim page, its doorbell.
+
+    `concurrency` is how many requests an event loop may run at once, 0 for threads.
+    """
 
     fds: U32
     worker: U32
     pid: U32
     threads: U32
+    concurrency: U32
 
 
 class DrainWorker(_Message, frozen=True, tag="drain_worker"):

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import msgspec
 
-from trivet.wire import WIRE_VERSION
+from trivet.wire import check_version
 
 U16 = Annotated[int, msgspec.Meta(ge=0, le=2**16 - 1)]
 U32 = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
@@ -127,8 +127,7 @@ class EdgeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     routes: tuple[Route, ...]
 
     def __post_init__(self) -> None:
-        if self.version != WIRE_VERSION:
-            raise ValueError(f"wire version {self.version}, but this installation is {WIRE_VERSION}")
+        check_version(self.version)
 
     def to_json(self) -> bytes:
         """Encode the document as the edge reads it."""
