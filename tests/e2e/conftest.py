@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.program import Project
 from tests.e2e.stand import Stand, start
 
 Serve = Callable[..., Stand]
@@ -37,3 +38,11 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
                 assert stand.stop() == 0, stand.describe()
             finally:
                 stand.kill()
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """Give an empty folder in which `trivet` can be run to its end."""
+    folder = tmp_path / "app"
+    folder.mkdir(exist_ok=True)
+    return Project(folder)

@@ -200,13 +200,7 @@ def start(
     The listening socket is made here and handed over (`fd://N`), so that no other process can
     take the port in between. With `ready`, wait until the stand serves.
     """
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("TRIVET_", "FLASK_", "DJANGO_"))
-        and name not in {"PORT", "WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS", "NOTIFY_SOCKET"}
-    }
-    environment |= {"PYTHONDONTWRITEBYTECODE": "1", **(env or {})}
+    environment = clean_environment(env)
     command = [str(TRIVET), "serve", *arguments]
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
         port = listener.getsockname()[1]
@@ -233,3 +227,14 @@ def start(
             stand.kill()
             raise
     return stand
+
+
+def clean_environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Give the environment of the tests without what would configure a stand, and add `more`."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("TRIVET_", "FLASK_", "DJANGO_"))
+        and name not in {"PORT", "WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS", "NOTIFY_SOCKET"}
+    }
+    return kept | {"PYTHONDONTWRITEBYTECODE": "1", **(more or {})}

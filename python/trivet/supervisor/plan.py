@@ -102,7 +102,12 @@ def _screen(loaded: Loaded, app: Discovered, listeners: Sequence[Listener]) -> S
 
 
 def _address(listener: Listener) -> str:
-    return listener.name if listener.is_unix else f"http://{listener.name}"
+    if listener.is_unix:
+        return listener.name
+    if listener.is_inherited:
+        host, port = listener.socket.getsockname()[:2]
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"http://{listener.name}"
 
 
 def _because(loaded: Loaded, path: str) -> str:

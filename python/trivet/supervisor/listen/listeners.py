@@ -45,6 +45,11 @@ class Listener:
         """Whether it is a Unix socket."""
         return self.socket.family == socket.AF_UNIX
 
+    @property
+    def is_inherited(self) -> bool:
+        """Whether another process opened it, and only it knows the address."""
+        return self.name.startswith("fd://")
+
     def close(self) -> None:
         """Close it, and remove its file unless somebody else has put another there."""
         self.socket.close()
@@ -175,13 +180,15 @@ def _remove_stale(bind: Bind) -> None:
 
 
 def _open_fd(bind: Bind, _: int) -> list[Listener]:
+    """Take the descriptor over: a copy that stayed open would take connections to the end."""
     try:
-        opened = socket.socket(fileno=os.dup(bind.fd))
+        opened = socket.socket(fileno=bind.fd)
     except OSError as error:
         raise listen_errors.of_descriptor(bind, "is not an open socket") from error
     if not opened.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-        opened.close()
+        opened.detach()  # it is somebody else's
         raise listen_errors.of_descriptor(bind, "is a socket, but not a listening one")
+    opened.set_inheritable(False)
     opened.setblocking(False)
     port = 0 if opened.family == socket.AF_UNIX else opened.getsockname()[1]
     return [Listener(str(bind), opened, port)]

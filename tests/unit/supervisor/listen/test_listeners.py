@@ -167,11 +167,17 @@ def test_too_long_a_path(tmp_path: Path) -> None:
     assert "longer than the 107 bytes" in failure(f"unix:{tmp_path}/{'x' * 107}")
 
 
-def test_an_inherited_listener_is_taken_as_it_is(opened: list[Listener], taken: int) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        opened += open_listeners([Bind("fd", fd=server.fileno())])
-        assert opened[0].port == server.getsockname()[1] != taken
-    assert opened[0].name.startswith("fd://")
+def test_an_inherited_listener_is_taken_over(opened: list[Listener], taken: int) -> None:
+    server = socket.create_server(("127.0.0.1", 0))
+    port = server.getsockname()[1]
+    descriptor = server.detach()
+    opened += open_listeners([Bind("fd", fd=descriptor)])
+    assert opened[0].port == port != taken
+    assert opened[0].name == f"fd://{descriptor}"
+    # A copy of it was left open once, and took connections that nobody answered while stopping.
+    opened[0].close()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(descriptor)
 
 
 def test_a_descriptor_that_does_not_listen_is_refused() -> None:
