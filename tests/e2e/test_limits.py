@@ -201,16 +201,12 @@ def test_an_idle_connection_is_closed_in_silence(stand: Stand, client: Client) -
     assert len(lines_of(stand, client)) == 1
 
 
-def test_a_connection_that_never_speaks_is_closed_in_silence(
-    stand: Stand, client: Client
-) -> None:
+def test_a_connection_that_never_speaks_is_closed_in_silence(stand: Stand, client: Client) -> None:
     assert client.is_ended()
     assert lines_of(stand, client) == []
 
 
-def test_a_client_that_takes_nothing_of_its_answer_is_dropped(
-    stand: Stand, tmp_path: Path
-) -> None:
+def test_a_client_that_takes_nothing_of_its_answer_is_dropped(stand: Stand, tmp_path: Path) -> None:
     target = f"/do/big?bytes=50000000&length=1&closed={tmp_path}/closed"
     with connect(stand, receive_buffer=4096) as client:
         client.send(request("GET", target))

@@ -104,7 +104,7 @@ impl Pace {
     }
 
     /// `bytes` came after a wait of `waited_us`.
-    fn earn(&mut self, waited_us: u64, bytes: usize) {
+    pub(super) fn earn(&mut self, waited_us: u64, bytes: usize) {
         let earned_us = (bytes as u64)
             .saturating_mul(1_000_000)
             .checked_div(self.rate)
@@ -279,7 +279,7 @@ impl Connection {
     }
 
     /// Read more behind the head, at the pace that a request must keep.
-    pub(super) async fn fill_in_time(&mut self, pace: &mut Pace) -> Result<(), Broken> {
+    async fn fill_in_time(&mut self, pace: &mut Pace) -> Result<(), Broken> {
         let begun_us = self.set_pace(pace);
         let bytes = self.fill().await?;
         pace.earn(now_us() - begun_us, bytes);
@@ -306,7 +306,8 @@ impl Connection {
         Ok(())
     }
 
-    fn set_pace(&self, pace: &Pace) -> u64 {
+    /// Set the deadline for more content; returns the time now.
+    pub(super) fn set_pace(&self, pace: &Pace) -> u64 {
         let now_us = now_us();
         match pace.deadline_us(now_us) {
             Some(deadline_us) => self.watch.set_at(deadline_us),

@@ -1,7 +1,9 @@
 //! Streamed request content on its way to the app while the client sends it.
 
+use std::future::poll_fn;
 use std::ops::Range;
 use std::sync::Arc;
+use std::task::Poll;
 
 use trivet_core::Problem;
 use trivet_core::gate::{Admitted, Framing};
@@ -10,8 +12,9 @@ use trivet_wire::frames::{Flags, Kind, MAX_DATA_BYTES};
 
 use super::content::{ContentEnd, Pace};
 use super::log::Record;
-use super::{After, Connection};
-use crate::exchange::Exchange;
+use super::{After, Broken, Connection};
+use crate::clock::now_us;
+use crate::exchange::{Exchange, Reply};
 use crate::pool::Pool;
 use crate::shared::Shared;
 
@@ -142,7 +145,7 @@ impl Upload {
 }
 
 impl Connection {
-    /// Pass on a piece of streamed request content.
+    /// Pass on a piece of streamed request content, unless the app is heard from first.
     pub(super) async fn upload_more(
         &mut self,
         pool: &Arc<Pool>,
@@ -166,16 +169,34 @@ impl Connection {
             // What was passed on need not be kept.
             self.buf.drain(self.head.len..upload.at);
             upload.at = self.head.len;
-            // The app's own pauses do not count: the pace runs while it waits.
-            self.fill_in_time(&mut upload.pace).await?;
+            if !self.fill_or_news(&mut upload.pace, exchange).await? {
+                return Ok(());
+            }
         };
-        self.watch.clear();
         let data = self.buf.get(piece).unwrap_or_default();
         record.bytes_in += data.len() as u64;
         let flags = if ended { Flags::END } else { Flags::default() };
         pool.send(exchange, Kind::Body, flags, data);
         upload.sent += data.len() as u64;
         Ok(())
+    }
+
+    /// Read more, at the pace that content must keep; false where the app was
+    /// heard from meanwhile: it may answer before it has got everything.
+    ///
+    /// The app's own pauses do not count: the pace runs while it waits.
+    async fn fill_or_news(&mut self, pace: &mut Pace, exchange: &Exchange) -> Result<bool, Broken> {
+        let begun_us = self.set_pace(pace);
+        let bytes = poll_fn(|context| {
+            if has_news(&exchange.reply()) {
+                return Poll::Ready(Ok(0));
+            }
+            self.poll_fill(context)
+        })
+        .await?;
+        self.watch.clear();
+        pace.earn(now_us() - begun_us, bytes);
+        Ok(bytes > 0)
     }
 
     /// End a request whose content broke off or is refused.
@@ -200,6 +221,10 @@ impl Connection {
             }
         }
     }
+}
+
+fn has_news(reply: &Reply) -> bool {
+    reply.head.is_some() || reply.ended || !reply.segments.is_empty()
 }
 
 #[cfg(test)]

@@ -185,6 +185,12 @@ def do_early(environ: Environ, start: Start, query: dict[str, str]) -> list[byte
     return text(start, "early")
 
 
+def do_first(environ: Environ, start: Start, query: dict[str, str]) -> list[bytes]:
+    """Answer with the first piece of the content, and leave the rest."""
+    del query
+    return text(start, environ["wsgi.input"].read1(65536).decode())
+
+
 def do_duplex(environ: Environ, start: Start, query: dict[str, str]) -> Iterator[bytes]:
     """Answer each piece of content with its length, as it comes."""
     del query
