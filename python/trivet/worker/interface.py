@@ -31,10 +31,11 @@ _LAYERS = 8
 
 def interface_of(app: object) -> Interface:
     """Tell ASGI from WSGI by the callable: `async`, or three arguments without a default."""
-    app = _unwrapped(app)
-    call = app if inspect.isroutine(app) or inspect.isclass(app) else type(app).__call__
+    inner = _unwrapped(app)
+    call = inner if inspect.isroutine(inner) or inspect.isclass(inner) else type(inner).__call__
     if inspect.iscoroutinefunction(call):
         return "asgi"
+    # Of a `partial` its own signature counts: what it has bound already is not asked for.
     return "asgi" if takes(app, _ASGI_ARGUMENTS) and not takes(app, _WSGI_ARGUMENTS) else "wsgi"
 
 
