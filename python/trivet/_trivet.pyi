@@ -28,6 +28,46 @@ def encode_frame(json: str) -> bytes:
     """Return the bytes of a frame given as JSON."""
 
 @final
+class AsgiLink:
+    """A worker process's side of the conversation with the edge, for an event loop."""
+
+    def __new__(cls, *, link_fd: int, claim_fd: int, scope: dict[str, Any]) -> AsgiLink:
+        """Take over the descriptors. `scope` has the entries of every HTTP scope."""
+
+    def fileno(self) -> int:
+        """Return the socket, for the loop to watch."""
+
+    def read(self) -> list[tuple[Any, ...]] | None:
+        """Take in what has come; `None` at the end of the connection."""
+
+    def respond(
+        self,
+        number: int,
+        slot: int,
+        started: int,
+        status: int,
+        headers: Any,  # noqa: ANN401 - whatever the app has sent
+        body: bytes,
+        ended: bool,
+    ) -> None:
+        """Begin a response with its first content."""
+
+    def data(self, number: int, slot: int, body: bytes, ended: bool) -> None:
+        """Send more content."""
+
+    def file(self, number: int, slot: int, fd: int, offset: int, length: int) -> None:
+        """Send a part of a file as the rest of the content; takes over `fd`."""
+
+    def fail(self, number: int, slot: int, error: str, place: str) -> None:
+        """Say that the app broke."""
+
+    def want(self, number: int, slot: int, bytes: int) -> None:
+        """Ask for so many bytes more of streamed request content."""
+
+    def flush(self) -> bool:
+        """Write what is to be sent; false where the socket is full."""
+
+@final
 class StreamedContent:
     """A request's content that comes while the app reads it."""
 

@@ -46,10 +46,10 @@ CODES: Final[Mapping[str, str]] = {
     "usage.unknown_option": "The command has no such option.",
     # app: the app's developer acts; exit code 3
     "app.ambiguous": "Several apps were found, and nothing says which one to serve.",
-    "app.asgi": "The app is an ASGI app, which this version does not serve.",
     "app.bad_call": "The factory cannot be called like this, or returned no app.",
     "app.bad_target": "The name of the app is not `module:attribute` or `module:factory(…)`.",
     "app.died": "The process that loaded the app ended before it was done.",
+    "app.lifespan": "The ASGI app's lifespan said that it cannot start.",
     "app.load_timeout": "The app took longer to load than `server.load_timeout` allows.",
     "app.missing_module": "The app imports a module that is not installed.",
     "app.no_app": "The module has nothing that looks like an app.",

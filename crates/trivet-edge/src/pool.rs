@@ -48,6 +48,15 @@ struct State {
     next_number: u64,
 }
 
+/// What a worker can do at once.
+#[derive(Debug, Clone, Copy)]
+pub struct Capacity {
+    /// Threads that run requests.
+    pub threads: u32,
+    /// Requests that an event loop may run at once; 0 for threads.
+    pub concurrency: u32,
+}
+
 /// What a lost worker left behind.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Losses {
@@ -183,14 +192,14 @@ impl Pool {
         &self,
         number: u32,
         pid: u32,
-        threads: u32,
+        capacity: Capacity,
         claim: ClaimMap,
         doorbell: OwnedFd,
     ) {
         let mut state = self.state.lock();
         state
             .workers
-            .push(Worker::new(number, pid, threads, claim, doorbell));
+            .push(Worker::new(number, pid, capacity, claim, doorbell));
         state.pump();
     }
 

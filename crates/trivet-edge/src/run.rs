@@ -15,7 +15,7 @@ use crate::connection::Connection;
 use crate::control::{Control, ControlEnd, Outbox};
 use crate::link::{Link, LinkEnd};
 use crate::listen::{Arrival, Listener, Servers};
-use crate::pool::Pool;
+use crate::pool::{Capacity, Pool};
 use crate::shared::Shared;
 use crate::stream::Stream;
 use crate::watch::SWEEP;
@@ -266,9 +266,14 @@ impl Stage<'_> {
                 worker,
                 pid,
                 threads,
+                concurrency,
                 ..
             } => {
-                if let Err(reason) = self.add_worker(pool, worker, pid, threads, descriptors) {
+                let capacity = Capacity {
+                    threads,
+                    concurrency,
+                };
+                if let Err(reason) = self.add_worker(pool, worker, pid, capacity, descriptors) {
                     self.outbox.send(FromEdge::WorkerLost {
                         worker,
                         reason,
@@ -311,14 +316,14 @@ impl Stage<'_> {
         pool: &Arc<Pool>,
         worker: u32,
         pid: u32,
-        threads: u32,
+        capacity: Capacity,
         descriptors: Vec<OwnedFd>,
     ) -> Result<(), String> {
         let [link, claim, doorbell] = <[OwnedFd; 3]>::try_from(descriptors)
             .map_err(|descriptors| format!("{} descriptors instead of 3", descriptors.len()))?;
         let claim = ClaimMap::open(&claim).map_err(|error| error.to_string())?;
         let link = Link::new(Arc::clone(pool), worker, link).map_err(|error| error.to_string())?;
-        pool.add_worker(worker, pid, threads, claim, doorbell);
+        pool.add_worker(worker, pid, capacity, claim, doorbell);
         tokio::spawn(converse(
             link,
             worker,

@@ -3,6 +3,7 @@
 //! `python/trivet/_trivet.pyi` is its face, `docs/internals/native.md` its
 //! description. It converts; what it decides is in the other crates.
 
+mod asgi;
 mod claim;
 mod edge;
 mod frames;
@@ -24,6 +25,7 @@ fn _trivet(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(edge::check_edge_config, module)?)?;
     module.add_function(wrap_pyfunction!(frames::decode_frame, module)?)?;
     module.add_function(wrap_pyfunction!(frames::encode_frame, module)?)?;
+    module.add_class::<asgi::AsgiLink>()?;
     module.add_class::<wsgi::WsgiWorker>()?;
     module.add_class::<wsgi::StreamedContent>()?;
     Ok(())

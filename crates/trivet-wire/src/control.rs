@@ -33,8 +33,11 @@ pub enum ToEdge {
         worker: u32,
         /// Its process.
         pid: u32,
-        /// Requests that it can run at once.
+        /// Threads that run requests; 1 for an event loop.
         threads: u32,
+        /// Requests that an event loop may run at once; 0 for threads, which
+        /// hold as many as the window says.
+        concurrency: u32,
     },
     /// Hand the worker no further request, and say when it has none left.
     DrainWorker {

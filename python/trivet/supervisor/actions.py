@@ -36,6 +36,7 @@ class AddWorker:
     """Hand the worker's descriptors to the edge: from now on it serves."""
 
     worker: int
+    interface: Literal["wsgi", "asgi"]
 
 
 @dataclass(frozen=True, slots=True)

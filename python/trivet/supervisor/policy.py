@@ -235,7 +235,7 @@ class Policy:
         if self._edge_state != "ready":
             return []
         worker.state = WorkerState.SERVING
-        actions: Actions = [do.AddWorker(worker.number)]
+        actions: Actions = [do.AddWorker(worker.number, worker.loaded.interface)]
         if not self._has_served:
             self._has_served, self._serving_since = True, now
             actions.append(do.ShowScreen(worker.loaded, now - self._started))

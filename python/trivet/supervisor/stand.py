@@ -28,6 +28,9 @@ from trivet.wire.line_socket import LineSocket, LineTooLongError
 
 _STDERR = 2
 
+ASGI_CONCURRENCY = 100
+"""Requests that one event loop runs at once: enough to keep it busy while they wait, few enough
+that none of them waits long for its turn."""
 KILLED_S = 2.0
 """How long killed processes may take to be gone before the supervisor goes without them."""
 
@@ -170,7 +173,8 @@ class Stand:
             fds=len(worker.descriptors),
             worker=action.worker,
             pid=worker.process.pid,
-            threads=self._plan.threads,
+            threads=1 if action.interface == "asgi" else self._plan.threads,
+            concurrency=ASGI_CONCURRENCY if action.interface == "asgi" else 0,
         )
         self._tell_edge_with(message, worker.descriptors)
         worker.close_descriptors()

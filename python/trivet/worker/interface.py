@@ -8,8 +8,8 @@ from typing import Literal
 
 Interface = Literal["wsgi", "asgi"]
 
-_WSGI_ARGUMENTS = 2
-_ASGI_ARGUMENTS = 3
+ARGUMENTS: Mapping[Interface, int] = {"wsgi": 2, "asgi": 3}
+"""How many arguments the callable of each interface takes."""
 
 # By top-level module: the name for people, and the distribution that knows the version.
 _FRAMEWORKS: Mapping[str, tuple[str, str]] = {
@@ -36,7 +36,8 @@ def interface_of(app: object) -> Interface:
     if inspect.iscoroutinefunction(call):
         return "asgi"
     # Of a `partial` its own signature counts: what it has bound already is not asked for.
-    return "asgi" if takes(app, _ASGI_ARGUMENTS) and not takes(app, _WSGI_ARGUMENTS) else "wsgi"
+    is_asgi = takes(app, ARGUMENTS["asgi"]) and not takes(app, ARGUMENTS["wsgi"])
+    return "asgi" if is_asgi else "wsgi"
 
 
 def takes(app: object, arguments: int) -> bool:

@@ -14,10 +14,9 @@ from trivet.worker import traces
 from trivet.worker.expression import APP_NAMES, FACTORY_NAMES
 from trivet.worker.guard import ServerStartedError
 from trivet.worker.installed import install_hint, this_python, venv_with
-from trivet.worker.interface import framework_of, takes
+from trivet.worker.interface import ARGUMENTS, Interface, framework_of, takes
 
 _NAMES_SHOWN = 8
-_WSGI_ARGUMENTS = 2
 _ROUTINES = (BuiltinFunctionType, FunctionType, MethodType)
 
 
@@ -144,26 +143,19 @@ def not_callable(target: AppTarget, found: object) -> AppLoadError:
     )
 
 
-def wrong_signature(target: AppTarget, found: object) -> AppLoadError:
-    """Explain that a callable is not a WSGI app; most often it is a factory."""
-    hint = "a WSGI app is called with (environ, start_response), PEP 3333"
+def wrong_signature(target: AppTarget, found: object, interface: Interface) -> AppLoadError:
+    """Explain that a callable is not an app; most often it is a factory."""
+    if interface == "wsgi":
+        kind, hint = "a WSGI app", "a WSGI app is called with (environ, start_response), PEP 3333"
+    else:
+        kind, hint = "an ASGI app", "an ASGI app is called with (scope, receive, send), ASGI 3.0"
     name = target.expression or target.module
     if takes(found, 0):
         hint = f'if it makes the app: trivet serve "{target.module}:{name}()"'
     return AppLoadError(
-        f"`{target.name}` cannot be called with {_WSGI_ARGUMENTS} arguments, as a WSGI app is",
+        f"`{target.name}` cannot be called with {ARGUMENTS[interface]} arguments, as {kind} is",
         code="app.not_an_app",
         hint=hint,
-    )
-
-
-def asgi_is_not_served(target: AppTarget, framework: str) -> AppLoadError:
-    """Explain that ASGI comes with a later version."""
-    kind = f" ({framework})" if framework else ""
-    return AppLoadError(
-        f"`{target.name}` is an ASGI app{kind}, and this version of Trivet serves WSGI apps only",
-        code="app.asgi",
-        hint="ASGI comes next; if it is a WSGI app all the same: --interface wsgi",
     )
 
 

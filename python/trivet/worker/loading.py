@@ -18,9 +18,7 @@ from trivet.wire.worker_control import AppTarget
 from trivet.worker import load_errors, traces
 from trivet.worker.expression import Expression, candidates
 from trivet.worker.guard import ServerStartedError, no_servers
-from trivet.worker.interface import Interface, framework_of, interface_of, takes
-
-_WSGI_ARGUMENTS = 2
+from trivet.worker.interface import ARGUMENTS, Interface, framework_of, interface_of, takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +94,8 @@ def _checked_interface(app: object, target: AppTarget) -> Interface:
     if not callable(app):
         raise load_errors.not_callable(target, app)
     found = interface_of(app) if target.interface == "auto" else target.interface
-    if found == "asgi":
-        raise load_errors.asgi_is_not_served(target, framework_of(app))
-    if not takes(app, _WSGI_ARGUMENTS):
-        raise load_errors.wrong_signature(target, app)
+    if not takes(app, ARGUMENTS[found]):
+        raise load_errors.wrong_signature(target, app, found)
     return found
 
 

@@ -46,18 +46,27 @@ def main(argv: Sequence[str]) -> int:
     try:
         with _telling_of_a_slow_import(start.app.name):
             loaded = load_app(start.app)
+        if options.check:
+            _report(control, loaded)
+            return 0
+        return _serve(start, loaded, control)
     except AppLoadError as error:
         failure = worker_control.LoadFailure.from_error(error)
         control.send(worker_control.encode(worker_control.LoadFailed(failure=failure)))
         return EXIT_NOT_LOADED
-    if not options.check:
-        garbage.settle()
-    _report(control, loaded)
-    if options.check:
-        return 0
-    from trivet.worker.serving import serve  # noqa: PLC0415 - a check needs no native module
 
-    return serve(start, loaded.app, control)
+
+def _serve(start: worker_control.Start, loaded: LoadedApp, control: LineSocket) -> int:
+    """Serve until told to stop; a check needs nothing of what is imported here."""
+    garbage.settle()
+    if loaded.interface == "asgi":
+        from trivet.worker import serving_asgi  # noqa: PLC0415
+
+        return serving_asgi.serve(start, loaded.app, control, lambda: _report(control, loaded))
+    from trivet.worker import serving  # noqa: PLC0415
+
+    _report(control, loaded)
+    return serving.serve(start, loaded.app, control)
 
 
 def _settle_in() -> None:

@@ -73,7 +73,7 @@ def test_a_worker_that_has_loaded_before_the_edge_is_ready_waits_for_it() -> Non
     assert table.happens(on.WorkerLoaded(1, LOADED)) == []
     table.now += 0.5
     assert table.happens(on.EdgeReady()) == [
-        do.AddWorker(1),
+        do.AddWorker(1, "wsgi"),
         do.ShowScreen(LOADED, 0.5),
         do.Notify("ready"),
     ]
@@ -82,7 +82,7 @@ def test_a_worker_that_has_loaded_before_the_edge_is_ready_waits_for_it() -> Non
 def test_the_screen_is_shown_once() -> None:
     table = Table()
     table.happens(on.EdgeReady(), on.WorkerLoaded(2, LOADED))
-    assert table.happens(on.WorkerLoaded(1, LOADED)) == [do.AddWorker(1)]
+    assert table.happens(on.WorkerLoaded(1, LOADED)) == [do.AddWorker(1, "wsgi")]
 
 
 def test_an_app_that_does_not_load_at_the_start_ends_everything_with_3() -> None:
@@ -145,7 +145,7 @@ def test_a_dead_worker_is_reported_and_replaced_after_a_wait() -> None:
     )
     assert table.passes(0.05) == []
     assert table.passes(0.05) == [do.StartWorker(3)]
-    assert table.happens(on.WorkerLoaded(3, LOADED)) == [do.AddWorker(3)]
+    assert table.happens(on.WorkerLoaded(3, LOADED)) == [do.AddWorker(3, "wsgi")]
 
 
 def test_the_wait_doubles_up_to_half_a_minute() -> None:
@@ -207,7 +207,10 @@ def test_a_dead_edge_is_restarted_with_new_workers() -> None:
     assert table.happens(on.WorkerExited(1, death()), on.WorkerExited(2, death())) == []
     assert table.passes(0.1) == [do.StartEdge()]
     table.happens(on.WorkerLoaded(3, LOADED), on.WorkerLoaded(4, LOADED))
-    assert without_words(table.happens(on.EdgeReady())) == [do.AddWorker(3), do.AddWorker(4)]
+    assert without_words(table.happens(on.EdgeReady())) == [
+        do.AddWorker(3, "wsgi"),
+        do.AddWorker(4, "wsgi"),
+    ]
 
 
 def test_orphans_of_an_edge_that_stay_are_killed() -> None:
@@ -295,8 +298,8 @@ def test_a_reload_adds_all_new_workers_before_it_drains_the_old() -> None:
     assert table.happens(on.WorkerLoaded(4, LOADED)) == []
     table.now += 0.21
     assert without_words(table.happens(on.WorkerLoaded(3, LOADED))) == [
-        do.AddWorker(3),
-        do.AddWorker(4),
+        do.AddWorker(3, "wsgi"),
+        do.AddWorker(4, "wsgi"),
         told(control.DrainWorker(worker=1)),
         told(control.DrainWorker(worker=2)),
         do.Notify("ready"),
@@ -368,7 +371,7 @@ def test_an_old_worker_that_dies_during_a_reload_is_replaced_by_the_reload() -> 
     table = Table.serving(workers=1)
     table.happens(on.ReloadAsked("SIGHUP"), on.WorkerExited(1, death()))
     actions = table.happens(on.WorkerLoaded(2, LOADED))
-    assert without_words(actions) == [do.AddWorker(2), do.Notify("ready")]
+    assert without_words(actions) == [do.AddWorker(2, "wsgi"), do.Notify("ready")]
     assert table.passes(1) == []
 
 
@@ -406,7 +409,7 @@ def test_a_worker_less_during_a_reload_takes_its_successor_along() -> None:
     table.happens(on.ReloadAsked("SIGHUP"), on.WorkerLoaded(3, LOADED))
     actions = table.happens(on.WorkersAsked(-1))
     assert do.StopWorker(4) in actions
-    assert do.AddWorker(3) in actions
+    assert do.AddWorker(3, "wsgi") in actions
 
 
 def test_logs_are_reopened_by_the_edge() -> None:

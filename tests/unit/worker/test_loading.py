@@ -301,9 +301,9 @@ def test_servers_may_be_started_after_the_load(load: Load) -> None:
     assert not hasattr(server.serve_forever, "__wrapped__")
 
 
-def test_an_asgi_app_comes_with_a_later_version(failure: Failure) -> None:
-    text = failure("async def app(scope, receive, send): ...\n")
-    assert "`app:app` is an ASGI app, and this version of Trivet serves WSGI apps only" in text
+def test_an_asgi_factory_without_a_call_is_explained(failure: Failure) -> None:
+    text = failure("async def app(): ...\n")
+    assert "cannot be called with 3 arguments, as an ASGI app is" in text
 
 
 def test_a_factory_without_a_call_is_explained(failure: Failure) -> None:

@@ -14,7 +14,7 @@ use trivet_wire::frames::{
     encode_response, put_frame, split_frame,
 };
 
-use super::Pool;
+use super::{Capacity, Pool};
 use crate::claim_map::ClaimMap;
 use crate::exchange::{Exchange, Failure};
 
@@ -38,6 +38,17 @@ fn pool(queue: u32, window: u16) -> Pool {
 }
 
 fn add_worker(pool: &Pool, number: u32, threads: u32) -> Worker {
+    add(
+        pool,
+        number,
+        Capacity {
+            threads,
+            concurrency: 0,
+        },
+    )
+}
+
+fn add(pool: &Pool, number: u32, capacity: Capacity) -> Worker {
     let memory = memfd_create("claim", MemfdFlags::CLOEXEC).unwrap();
     ftruncate(&memory, PAGE_BYTES as u64).unwrap();
     let claim = ClaimMap::init(&memory).unwrap();
@@ -46,7 +57,7 @@ fn add_worker(pool: &Pool, number: u32, threads: u32) -> Worker {
     pool.add_worker(
         number,
         std::process::id(),
-        threads,
+        capacity,
         ClaimMap::open(&memory).unwrap(),
         theirs,
     );
@@ -179,6 +190,21 @@ fn a_worker_holds_no_more_than_its_window() {
     let _held: Vec<_> = (0..5).map(|_| submit(&pool, b"GET")).collect();
     assert_eq!(worker.take(&pool).len(), 3);
     assert_eq!(pool.load(), (2, 3));
+}
+
+#[test]
+fn an_event_loop_holds_as_many_as_it_may_run() {
+    let pool = pool(10, 0);
+    let worker = add(
+        &pool,
+        1,
+        Capacity {
+            threads: 1,
+            concurrency: 3,
+        },
+    );
+    let _held: Vec<_> = (0..5).map(|_| submit(&pool, b"GET")).collect();
+    assert_eq!(worker.take(&pool).len(), 3);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use trivet_wire::frames::{
     Flags, FrameError, Header, Kind, Reader, address_request, check_hello, put_frame,
 };
 
-use super::{failure, file_part, push_content};
+use super::{Capacity, failure, file_part, push_content};
 use crate::claim_map::ClaimMap;
 use crate::exchange::{Exchange, Segment, Stage};
 
@@ -38,6 +38,8 @@ pub(crate) struct Worker {
     pub(super) number: u32,
     pub(super) pid: u32,
     pub(super) threads: usize,
+    /// Requests that its event loop may run at once; 0 for threads.
+    concurrency: usize,
     pub(super) claim: ClaimMap,
     doorbell: OwnedFd,
     slots: Vec<Option<Slot>>,
@@ -56,14 +58,15 @@ impl Worker {
     pub(super) fn new(
         number: u32,
         pid: u32,
-        threads: u32,
+        capacity: Capacity,
         claim: ClaimMap,
         doorbell: OwnedFd,
     ) -> Self {
         Self {
             number,
             pid,
-            threads: threads as usize,
+            threads: capacity.threads as usize,
+            concurrency: capacity.concurrency as usize,
             claim,
             doorbell,
             slots: (0..SLOTS).map(|_| None).collect(),
@@ -93,7 +96,10 @@ impl Worker {
         if self.is_draining || self.aside >= self.threads {
             return 0;
         }
-        let most = self.aside + usize::from(self.service.window(window));
+        let most = match self.concurrency {
+            0 => self.aside + usize::from(self.service.window(window)),
+            concurrency => concurrency,
+        };
         most.min(SLOTS).saturating_sub(self.outstanding())
     }
 

@@ -1,0 +1,344 @@
+//! The ASGI codec: one worker process's side of the conversation with the edge,
+//! for an event loop in Python.
+//!
+//! Strategy: the event loop calls [`AsgiLink::read`] when the socket is
+//! readable and gets all that has come as Python values, scopes included. What
+//! the app sends is encoded at once and written once per turn of the loop, by
+//! [`AsgiLink::flush`]. Nothing here waits.
+
+mod head;
+mod scope;
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd, RawFd};
+
+use parking_lot::Mutex;
+use pyo3::exceptions::{PyConnectionError, PyRuntimeError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags};
+use trivet_edge::claim_map::ClaimMap;
+use trivet_edge::clock::now_us;
+use trivet_edge::fd_socket;
+use trivet_wire::frames::{
+    Content, Flags, FrameError, HEADER_BYTES, Header, Kind, Reader, RequestView, ResponseHead,
+    check_hello, encode_response, put_frame, put_hello, split_frame,
+};
+
+use scope::ScopeMaker;
+
+/// Bytes that one read takes at the most.
+const READ_BYTES: usize = 256 << 10;
+
+/// What [`AsgiLink::read`] tells about, as the first item of each event.
+mod event {
+    /// `(REQUEST, number, slot, started, scope, content)`.
+    pub(super) const REQUEST: u8 = 0;
+    /// `(BODY, number, data, ended)`.
+    pub(super) const BODY: u8 = 1;
+    /// `(CREDIT, number, bytes)`.
+    pub(super) const CREDIT: u8 = 2;
+    /// `(CANCEL, number)`.
+    pub(super) const CANCEL: u8 = 3;
+}
+
+#[derive(Debug, Default)]
+struct Outgoing {
+    bytes: Vec<u8>,
+    descriptor: Option<OwnedFd>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    input: Vec<u8>,
+    filled: usize,
+    descriptors: VecDeque<OwnedFd>,
+    output: VecDeque<Outgoing>,
+    /// Bytes of the first output part that are written.
+    written: usize,
+}
+
+impl State {
+    fn out(&mut self) -> &mut Vec<u8> {
+        if self.output.is_empty() {
+            self.output.push_back(Outgoing::default());
+        }
+        let at = self.output.len() - 1;
+        &mut self.output[at].bytes
+    }
+}
+
+/// One worker process's side of the conversation with the edge.
+#[pyclass(frozen, module = "trivet._trivet")]
+pub(crate) struct AsgiLink {
+    socket: OwnedFd,
+    claim: ClaimMap,
+    scopes: ScopeMaker,
+    state: Mutex<State>,
+}
+
+#[pymethods]
+impl AsgiLink {
+    /// Takes over the descriptors. `scope` has the entries of every HTTP scope.
+    #[new]
+    #[pyo3(signature = (*, link_fd, claim_fd, scope))]
+    fn new(link_fd: RawFd, claim_fd: RawFd, scope: Bound<'_, PyDict>) -> PyResult<Self> {
+        let (socket, claim) = (crate::wsgi::owned(link_fd)?, crate::wsgi::owned(claim_fd)?);
+        let claim = ClaimMap::open(claim.as_fd())
+            .map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
+        let mut state = State::default();
+        put_hello(state.out(), std::process::id());
+        Ok(Self {
+            socket,
+            claim,
+            scopes: ScopeMaker::new(scope),
+            state: Mutex::new(state),
+        })
+    }
+
+    /// The socket, for the event loop to watch.
+    fn fileno(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
+
+    /// Take in what has come. Returns a list of events, or `None` at the end.
+    ///
+    /// Raises `ConnectionError` where the edge broke the contract.
+    fn read<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyList>>> {
+        let mut state = self.state.lock();
+        let state = &mut *state;
+        if state.input.len() - state.filled < READ_BYTES / 2 {
+            state.input.resize(state.filled + READ_BYTES, 0);
+        }
+        let space = &mut state.input[state.filled..];
+        let events = PyList::empty(py);
+        match fd_socket::receive(
+            &self.socket,
+            space,
+            &mut state.descriptors,
+            RecvFlags::DONTWAIT,
+        ) {
+            Ok(0) => return Ok(None),
+            Ok(bytes) => state.filled += bytes,
+            Err(Errno::AGAIN) => return Ok(Some(events)),
+            Err(_) => return Ok(None),
+        }
+        let mut taken = 0;
+        while let Some((header, payload)) =
+            split_frame(&state.input[taken..state.filled]).map_err(broken)?
+        {
+            taken += HEADER_BYTES + payload.len();
+            let descriptor = if header.flags.has(Flags::DESCRIPTOR) {
+                let first = state.descriptors.pop_front();
+                Some(first.ok_or_else(|| broken(FrameError::Value("descriptor")))?)
+            } else {
+                None
+            };
+            if let Some(event) = self.event(py, &header, payload, descriptor)? {
+                events.append(event)?;
+            }
+        }
+        state.input.copy_within(taken..state.filled, 0);
+        state.filled -= taken;
+        Ok(Some(events))
+    }
+
+    /// Begin a response with its first content; `started` is the request's.
+    ///
+    /// Raises `TypeError` or `ValueError` that names the rule broken.
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "the parts of a response, one call per response"
+    )]
+    fn respond(
+        &self,
+        number: u64,
+        slot: u16,
+        started: u64,
+        status: u16,
+        headers: &Bound<'_, PyAny>,
+        body: &[u8],
+        ended: bool,
+    ) -> PyResult<()> {
+        let head = head::Head::parse(status, headers)?;
+        let parts = ResponseHead {
+            status,
+            app_us: u32::try_from(now_us().saturating_sub(started)).unwrap_or(u32::MAX),
+            declared_length: head.declared_length,
+            reason: b"",
+        };
+        let mut state = self.state.lock();
+        encode_response(
+            state.out(),
+            (slot, number, end_flag(ended)),
+            &parts,
+            head.fields(),
+            body,
+        );
+        Ok(())
+    }
+
+    /// Send more content.
+    fn data(&self, number: u64, slot: u16, body: &[u8], ended: bool) {
+        put_frame(
+            self.state.lock().out(),
+            Kind::Data,
+            end_flag(ended),
+            slot,
+            number,
+            body,
+        );
+    }
+
+    /// Send a part of a file as the rest of the content. Takes over `fd`.
+    fn file(&self, number: u64, slot: u16, fd: RawFd, offset: u64, length: u64) -> PyResult<()> {
+        let descriptor = crate::wsgi::owned(fd)?;
+        let mut payload = offset.to_le_bytes().to_vec();
+        payload.extend_from_slice(&length.to_le_bytes());
+        let mut bytes = Vec::new();
+        put_frame(
+            &mut bytes,
+            Kind::File,
+            Flags::END.with(Flags::DESCRIPTOR),
+            slot,
+            number,
+            &payload,
+        );
+        self.state.lock().output.push_back(Outgoing {
+            bytes,
+            descriptor: Some(descriptor),
+        });
+        Ok(())
+    }
+
+    /// Say that the app broke, and no more of the response comes.
+    fn fail(&self, number: u64, slot: u16, error: &str, place: &str) {
+        let mut state = self.state.lock();
+        trivet_wire::frames::put_failed(
+            state.out(),
+            (slot, number),
+            error.as_bytes(),
+            place.as_bytes(),
+        );
+    }
+
+    /// Ask for `bytes` more of streamed request content.
+    fn want(&self, number: u64, slot: u16, bytes: u32) {
+        let mut state = self.state.lock();
+        put_frame(
+            state.out(),
+            Kind::Read,
+            Flags::default(),
+            slot,
+            number,
+            &bytes.to_le_bytes(),
+        );
+    }
+
+    /// Write what is to be sent; false where the socket is full: wait until it is writable.
+    ///
+    /// Raises `ConnectionError` where the edge is gone.
+    fn flush(&self) -> PyResult<bool> {
+        let mut state = self.state.lock();
+        let state = &mut *state;
+        while let Some(part) = state.output.front() {
+            let rest = part.bytes.get(state.written..).unwrap_or_default();
+            if rest.is_empty() {
+                state.output.pop_front();
+                state.written = 0;
+                continue;
+            }
+            let descriptor = part.descriptor.as_ref().filter(|_| state.written == 0);
+            let descriptors: Vec<_> = descriptor.iter().map(|fd| fd.as_fd()).collect();
+            match fd_socket::send(
+                &self.socket,
+                &[IoSlice::new(rest)],
+                &descriptors,
+                SendFlags::DONTWAIT,
+            ) {
+                Ok(bytes) => state.written += bytes,
+                Err(Errno::AGAIN) => return Ok(false),
+                Err(error) => return Err(PyConnectionError::new_err(error.to_string())),
+            }
+        }
+        Ok(true)
+    }
+}
+
+impl AsgiLink {
+    fn event<'py>(
+        &self,
+        py: Python<'py>,
+        header: &Header,
+        payload: &[u8],
+        descriptor: Option<OwnedFd>,
+    ) -> PyResult<Option<Bound<'py, PyTuple>>> {
+        let number = header.request;
+        let event = match header.kind {
+            Kind::Hello => {
+                check_hello(payload).map_err(broken)?;
+                return Ok(None);
+            }
+            Kind::Request => return self.request(py, header, payload, descriptor),
+            Kind::Body => {
+                let ended = header.flags.has(Flags::END);
+                (event::BODY, number, PyBytes::new(py, payload), ended).into_pyobject(py)?
+            }
+            Kind::Credit => {
+                let bytes = Reader::new(payload).u32().map_err(broken)?;
+                (event::CREDIT, number, bytes).into_pyobject(py)?
+            }
+            Kind::Cancel => (event::CANCEL, number).into_pyobject(py)?,
+            _ => return Err(broken(FrameError::Kind(header.kind as u8))),
+        };
+        Ok(Some(event))
+    }
+
+    fn request<'py>(
+        &self,
+        py: Python<'py>,
+        header: &Header,
+        payload: &[u8],
+        descriptor: Option<OwnedFd>,
+    ) -> PyResult<Option<Bound<'py, PyTuple>>> {
+        let started = now_us();
+        if !self
+            .claim
+            .page()
+            .start(header.slot, header.request, started)
+        {
+            return Ok(None); // The edge took it back and gave it to somebody else.
+        }
+        let request = RequestView::parse(payload).map_err(broken)?;
+        let scope = self.scopes.make(py, &request)?;
+        // Bytes that are here, the descriptor of a file with so many bytes, or
+        // `None` for content that is still to come.
+        let content = match (request.head.content, descriptor) {
+            (Content::None | Content::Inline, _) => PyBytes::new(py, request.inline).into_any(),
+            (Content::File, Some(file)) => (file.into_raw_fd(), request.head.content_length)
+                .into_pyobject(py)?
+                .into_any(),
+            (Content::File, None) => return Err(broken(FrameError::Value("descriptor"))),
+            (Content::Stream, _) => py.None().into_bound(py),
+        };
+        let event = (
+            event::REQUEST,
+            header.request,
+            header.slot,
+            started,
+            scope,
+            content,
+        );
+        Ok(Some(event.into_pyobject(py)?))
+    }
+}
+
+fn end_flag(ended: bool) -> Flags {
+    if ended { Flags::END } else { Flags::default() }
+}
+
+fn broken(error: FrameError) -> PyErr {
+    PyConnectionError::new_err(format!("the edge broke the contract: {error}"))
+}

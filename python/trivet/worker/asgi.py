@@ -1,0 +1,133 @@
+"""Running an ASGI app: the event loop's side of the conversation with the edge."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from trivet import _trivet
+from trivet.wire.worker_control import Start
+from trivet.worker import traces
+from trivet.worker.exchange import ClientGoneError, Exchange
+
+AsgiApp = Callable[[Any, Any, Any], Awaitable[None]]
+
+_REQUEST, _BODY, _CREDIT = range(3)
+
+
+class AsgiServer:
+    """Requests of one process. Belongs to the event loop's thread.
+
+    Strategy: one reader on the link's socket. Each wake-up takes in all that has come and makes a
+    task of each request; what the app sends is written once per turn of the loop.
+    """
+
+    def __init__(self, app: AsgiApp, start: Start, state: dict[str, Any]) -> None:
+        self._app = app
+        self._loop = asyncio.get_running_loop()
+        self.link = _trivet.AsgiLink(
+            link_fd=start.link_fd, claim_fd=start.claim_fd, scope=_constant_scope(start, state)
+        )
+        self._exchanges: dict[int, Exchange] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._is_flushing = False
+        self._is_full = False
+        self.on_close: Callable[[], object] = lambda: None
+        self._loop.add_reader(self.link.fileno(), self._read)
+        self.flush_soon()
+
+    def flush_soon(self) -> None:
+        """Write what was sent, once in this turn of the loop."""
+        if not self._is_flushing:
+            self._is_flushing = True
+            self._loop.call_soon(self._flush)
+
+    async def stop(self) -> None:
+        """Take no further request, and wait for those that run."""
+        self._loop.remove_reader(self.link.fileno())
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+        self._flush()
+
+    def _read(self) -> None:
+        try:
+            events = self.link.read()
+        except ConnectionError as error:
+            sys.stderr.write(f"{error}\n")
+            events = None
+        if events is None:
+            self._close()
+            return
+        for kind, number, *rest in events:
+            if kind == _REQUEST:
+                self._begin(number, *rest)
+            elif exchange := self._exchanges.get(number):
+                if kind == _BODY:
+                    data, ended = rest
+                    exchange.add_content(data, ended=ended)
+                elif kind == _CREDIT:
+                    exchange.add_credit(*rest)
+                else:
+                    exchange.cancel()
+
+    def _begin(self, number: int, slot: int, started: int, scope: Any, content: Any) -> None:  # noqa: ANN401
+        exchange = Exchange(self, number, slot, started, content)
+        self._exchanges[number] = exchange
+        task = self._loop.create_task(self._run(number, exchange, scope))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, number: int, exchange: Exchange, scope: dict[str, Any]) -> None:
+        try:
+            await self._app(scope, exchange.receive, exchange.send)
+            if not exchange.has_ended:
+                raise RuntimeError("the app returned before its response was complete (ASGI, HTTP)")  # noqa: TRY301
+        except ClientGoneError:
+            exchange.fail("the client has gone away", "")
+        except BaseException as error:
+            self._report(exchange, scope, error)
+            if isinstance(error, asyncio.CancelledError):
+                raise
+        finally:
+            exchange.close()
+            del self._exchanges[number]
+
+    def _report(self, exchange: Exchange, scope: dict[str, Any], error: BaseException) -> None:
+        what = "broke off after its head" if exchange.has_started else "failed"
+        request_id = scope["extensions"]["trivet"].get("request_id", "")
+        head = f"{scope['method']} {scope['path']} {what}, request id {request_id}\n"
+        sys.stderr.write(head + traces.format_trimmed(error))
+        place = traces.describe_frame(traces.app_frame(error.__traceback__))
+        exchange.fail(traces.summarise(error), place)
+
+    def _flush(self) -> None:
+        self._is_flushing = False
+        try:
+            is_done = self.link.flush()
+        except ConnectionError:
+            self._close()
+            return
+        if is_done == self._is_full:
+            self._is_full = not is_done
+            if is_done:
+                self._loop.remove_writer(self.link.fileno())
+            else:
+                self._loop.add_writer(self.link.fileno(), self._flush)
+
+    def _close(self) -> None:
+        self._loop.remove_reader(self.link.fileno())
+        self._loop.remove_writer(self.link.fileno())
+        for exchange in self._exchanges.values():
+            exchange.cancel()
+        self.on_close()
+
+
+def _constant_scope(start: Start, state: dict[str, Any]) -> dict[str, Any]:
+    """Return the entries of a scope that are the same for every request."""
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.5"},
+        "root_path": start.mount,
+        "extensions": {"http.response.pathsend": {}},
+        "state": state,
+    }

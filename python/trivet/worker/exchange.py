@@ -1,0 +1,253 @@
+"""One HTTP request of an ASGI app: its `receive` and `send`.
+
+Spec: ASGI 3.0, "HTTP & WebSocket ASGI Message Format" 2.5, HTTP.
+"""
+
+import asyncio
+import functools
+import os
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from trivet import _trivet
+
+FIRST_CREDIT = 256 << 10
+"""Content bytes that may be sent before the edge has to give credit, as in `trivet-wire`."""
+PIECE = 128 << 10
+"""Most content bytes of one frame; longer bodies are sent in pieces, as credit comes."""
+WANTED = 256 << 10
+"""Bytes of streamed request content that are asked for at once."""
+
+Message = dict[str, Any]
+Content = bytes | tuple[int, int] | None
+"""Content that is here, the descriptor of a file with so many bytes, or content still to come."""
+
+
+class Server(Protocol):
+    """What an exchange needs of the worker that it runs in."""
+
+    link: _trivet.AsgiLink
+
+    def flush_soon(self) -> None:
+        """Write what was sent, once in this turn of the loop."""
+
+
+class Exchange:
+    """A request and its response. Belongs to the event loop's thread."""
+
+    __slots__ = (
+        "_content",
+        "_credit",
+        "_has_ended",
+        "_has_started",
+        "_headers",
+        "_is_gone",
+        "_number",
+        "_offset",
+        "_pieces",
+        "_server",
+        "_slot",
+        "_started",
+        "_status",
+        "_waiter",
+        "_was_read",
+    )
+
+    def __init__(
+        self, server: Server, number: int, slot: int, started: int, content: Content
+    ) -> None:
+        self._server = server
+        self._number = number
+        self._slot = slot
+        self._started = started  # µs of the monotonic clock, for the time in the app
+        self._content = content
+        self._offset = 0
+        self._pieces: deque[tuple[bytes, bool]] = deque()
+        self._was_read = False
+        self._status = 0
+        self._headers: Any = ()
+        self._has_started = False
+        self._has_ended = False
+        self._is_gone = False
+        self._credit = FIRST_CREDIT
+        self._waiter: asyncio.Future[None] | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the response is complete, or nobody waits for it any more."""
+        return self._has_ended or self._is_gone
+
+    # What the edge tells -------------------------------------------------------------------
+
+    def add_content(self, data: bytes, *, ended: bool) -> None:
+        """Take in a piece of streamed request content."""
+        self._pieces.append((data, ended))
+        self._wake()
+
+    def add_credit(self, count: int) -> None:
+        """Take in leave to send so many content bytes more."""
+        self._credit += count
+        self._wake()
+
+    def cancel(self) -> None:
+        """Learn that the client has gone away."""
+        self._is_gone = True
+        self._wake()
+
+    # What the app calls --------------------------------------------------------------------
+
+    async def receive(self) -> Message:
+        """Return the next event: content, then the client's going away."""
+        if not self._was_read and not self._is_gone:
+            if isinstance(self._content, bytes):
+                self._was_read = True
+                return {"type": "http.request", "body": self._content, "more_body": False}
+            if self._content is None:
+                return await self._receive_streamed()
+            return self._receive_spooled(*self._content)
+        await self._wait_for(lambda: self.has_ended)
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Message) -> None:
+        """Send a part of the response.
+
+        Raises:
+            OSError: The client has gone away.
+            RuntimeError: The message is not due.
+        """
+        if self._is_gone:
+            raise ClientGoneError
+        kind = message["type"]
+        if kind == "http.response.body" and self._status and not self._has_ended:
+            body = message.get("body", b"")
+            more = message.get("more_body", False)
+            if len(body) <= PIECE and len(body) <= self._credit:
+                self._send_piece(body, ended=not more)
+            else:
+                await self._send_long(body, ended=not more)
+        elif kind == "http.response.start" and not self._status:
+            self._status = message["status"]
+            self._headers = message.get("headers", ())
+        elif kind == "http.response.pathsend" and self._status and not self._has_started:
+            self._send_path(message["path"])
+        else:
+            raise self._out_of_order(kind)
+
+    # How the app ended ---------------------------------------------------------------------
+
+    def fail(self, error: str, place: str) -> None:
+        """Tell the edge that no more of the response comes."""
+        if not self._has_ended:
+            self._has_ended = True
+            self._server.link.fail(self._number, self._slot, error, place)
+            self._server.flush_soon()
+
+    def close(self) -> None:
+        """Let go of what belongs to the request."""
+        if isinstance(self._content, tuple):
+            os.close(self._content[0])
+            self._content = b""
+        self._has_ended = True
+        self._wake()
+
+    @property
+    def has_started(self) -> bool:
+        """Whether the head of the response is out."""
+        return self._has_started
+
+    # ---------------------------------------------------------------------------------------
+
+    def _send_piece(self, body: bytes, *, ended: bool) -> None:
+        link = self._server.link
+        if self._has_started:
+            link.data(self._number, self._slot, body, ended)
+        else:
+            link.respond(
+                self._number, self._slot, self._started, self._status, self._headers, body, ended
+            )
+            self._has_started = True
+        self._credit -= len(body)
+        self._has_ended = ended
+        if ended:
+            self._wake()
+        self._server.flush_soon()
+
+    async def _send_long(self, body: bytes, *, ended: bool) -> None:
+        view = memoryview(body)
+        while True:
+            piece, view = view[:PIECE], view[PIECE:]
+            await self._wait_for(functools.partial(self._may_send, len(piece)))
+            if self._is_gone:
+                raise ClientGoneError
+            self._send_piece(bytes(piece), ended=ended and not view)
+            if not view:
+                return
+
+    def _may_send(self, size: int) -> bool:
+        return self._credit >= size or self._is_gone
+
+    def _send_path(self, path: str) -> None:
+        descriptor = os.open(Path(path), os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            length = os.fstat(descriptor).st_size
+            link = self._server.link
+            link.respond(
+                self._number, self._slot, self._started, self._status, self._headers, b"", False
+            )
+        except BaseException:
+            os.close(descriptor)
+            raise
+        self._has_started = self._has_ended = True
+        link.file(self._number, self._slot, descriptor, 0, length)
+        self._wake()
+        self._server.flush_soon()
+
+    def _receive_spooled(self, descriptor: int, length: int) -> Message:
+        body = os.pread(descriptor, PIECE, self._offset)
+        self._offset += len(body)
+        self._was_read = self._offset >= length or not body
+        return {"type": "http.request", "body": body, "more_body": not self._was_read}
+
+    async def _receive_streamed(self) -> Message:
+        if not self._pieces:
+            if self._offset <= 0:
+                self._offset += WANTED
+                self._server.link.want(self._number, self._slot, WANTED)
+                self._server.flush_soon()
+            await self._wait_for(lambda: bool(self._pieces) or self.has_ended)
+        if not self._pieces:
+            return {"type": "http.disconnect"}
+        body, self._was_read = self._pieces.popleft()
+        self._offset -= len(body)
+        return {"type": "http.request", "body": body, "more_body": not self._was_read}
+
+    async def _wait_for(self, condition: Callable[[], bool]) -> None:
+        while not condition():
+            # Several tasks of the app may wait at once: all look again at each change.
+            if self._waiter is None:
+                self._waiter = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._waiter)
+
+    def _wake(self) -> None:
+        if self._waiter is not None:
+            waiter, self._waiter = self._waiter, None
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def _out_of_order(self, kind: str) -> RuntimeError:
+        if self._has_ended:
+            state = "the response is complete"
+        elif self._status:
+            state = "the response has been started"
+        else:
+            state = "`http.response.start` must come first"
+        return RuntimeError(f"the app sent `{kind}`, but {state} (ASGI, HTTP)")
+
+
+class ClientGoneError(OSError):
+    """The client has gone away (ASGI 2.4: `send` raises `OSError`)."""
+
+    def __init__(self) -> None:
+        super().__init__("the client has gone away")
