@@ -153,7 +153,8 @@ pub struct App {
     pub mount: String,
     /// Requests that may wait for a worker (503 above).
     pub queue: u32,
-    /// Requests that one process may hold ahead of its running one; 0 chooses by service time.
+    /// Requests that one process may hold, the running one included and long-running ones
+    /// aside; 0 chooses by service time.
     pub window: u16,
 }
 

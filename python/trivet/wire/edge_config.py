@@ -97,7 +97,7 @@ class App(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """Path prefix below which the app is mounted; no slash at its end."""
     queue: U32
     window: U16
-    """Requests that a process may hold ahead of its running one; 0 chooses by service time."""
+    """Requests that a process may hold, the running one included; 0 chooses by service time."""
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
