@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -51,3 +52,12 @@ def test_every_kind_has_a_valid_vector() -> None:
     to_worker = {"body", "cancel", "credit", "request"}
     to_edge = {"data", "failed", "file", "read", "response"}
     assert kinds == {"hello"} | to_worker | to_edge
+
+
+def test_what_the_gate_lets_through_fits_the_lengths_of_a_frame(root: Path) -> None:
+    source = (root / "crates/trivet-core/src/http1/head.rs").read_text("utf-8")
+    limits = dict(re.findall(r"const (MOST_\w+_BYTES): usize = ([\d_]+);", source))
+    assert {name: int(value) for name, value in limits.items()} == {
+        "MOST_NAME_BYTES": 2**8 - 1,
+        "MOST_PART_BYTES": 2**16 - 1,
+    }

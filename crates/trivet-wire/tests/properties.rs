@@ -14,8 +14,9 @@ use trivet_wire::claim::{ClaimPage, PAGE_BYTES, SLOTS};
 use trivet_wire::control::{FromEdge, ToEdge};
 use trivet_wire::edge_config::EdgeConfig;
 use trivet_wire::frames::{
-    Content, Flags, Frame, FrameError, FrameValue, HEADER_BYTES, Header, Kind, Latin1, RequestView,
-    ResponseView, UNKNOWN_LENGTH, address_request, check_hello, split_frame,
+    Content, Flags, Frame, FrameError, FrameValue, HEADER_BYTES, Header, Kind, Latin1,
+    MAX_HEAD_BYTES, MAX_INLINE_BYTES, RequestView, ResponseView, UNKNOWN_LENGTH, address_request,
+    check_hello, split_frame,
 };
 
 fn bytes(most: usize) -> impl Strategy<Value = Latin1> {
@@ -240,6 +241,44 @@ proptest! {
         let header = Header { len, kind: Kind::Cancel, flags: Flags::default(), slot, request };
         prop_assert_eq!(Header::decode(&header.encode()), Ok(Some(header)));
     }
+}
+
+/// A request whose target fills the head, with the most content that may be configured.
+#[test]
+fn the_largest_request_that_may_be_configured_fits_a_frame() {
+    let part = Latin1(vec![b'x'; usize::from(u16::MAX)]);
+    let field = (0, Latin1(vec![b'n'; 255]), part.clone());
+    let fields = vec![field; MAX_HEAD_BYTES as usize / usize::from(u16::MAX)];
+    let frame = Frame {
+        end: false,
+        descriptor: false,
+        slot: 0,
+        request: 1,
+        value: FrameValue::Request {
+            attempt: 0,
+            secure: false,
+            version: 11,
+            content: Content::Inline,
+            received_us: 0,
+            deadline_us: 0,
+            content_length: MAX_INLINE_BYTES.into(),
+            client_port: 0,
+            server_port: 0,
+            method: Latin1(b"POST".to_vec()),
+            path: part.clone(),
+            target: part.clone(),
+            query: part.clone(),
+            mount: part.clone(),
+            client: part.clone(),
+            server_name: part.clone(),
+            request_id: part,
+            fields,
+            inline: Latin1(vec![0; MAX_INLINE_BYTES as usize]),
+        },
+    };
+    let bytes = frame.encode();
+    assert!(Header::decode(&bytes).unwrap().is_some());
+    assert!(split_frame(&bytes).unwrap().is_some());
 }
 
 /// The edge hands out and recalls, while the worker's threads start what they were

@@ -14,10 +14,11 @@ use std::{
 };
 
 use serde_json::Value;
+use trivet_wire::WIRE_VERSION;
 use trivet_wire::claim::{ClaimPage, PAGE_BYTES, ThreadState};
 use trivet_wire::control::{FromEdge, ToEdge};
 use trivet_wire::edge_config::EdgeConfig;
-use trivet_wire::frames::Frame;
+use trivet_wire::frames::{Frame, FrameValue, HEADER_BYTES, check_hello};
 
 /// The vectors of a folder: name and content.
 fn vectors(folder: &str) -> Vec<(String, Value)> {
@@ -62,6 +63,10 @@ fn valid_frames_are_read_and_written() {
         let decoded = Frame::decode(&bytes).unwrap();
         assert_eq!(decoded, Some((frame.clone(), bytes.len())), "{name}");
         assert_eq!(frame.encode(), bytes, "{name}");
+        if let FrameValue::Hello { version, pid } = frame.value {
+            let checked = check_hello(&bytes[HEADER_BYTES..]).ok();
+            assert_eq!(checked, (version == WIRE_VERSION).then_some(pid), "{name}");
+        }
         assert_eq!(
             serde_json::to_value(&frame).unwrap(),
             vector["frame"],
