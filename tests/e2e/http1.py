@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 from tests.e2e.stand import Stand, start
 from tests.waiting import wait_until
@@ -45,6 +45,7 @@ class RawAnswer:
         return json.loads(self.body)
 
 
+@final
 class Client:
     """One connection. What it has received and not yet read is in `received`."""
 
@@ -141,7 +142,7 @@ class Client:
         return not self.received
 
     def is_silent(self, seconds: float) -> bool:
-        """Whether nothing comes for so long."""
+        """Whether nothing comes for so long; this is how a slow client passes its time."""
         before = self.socket.gettimeout()
         self.socket.settimeout(seconds)
         try:

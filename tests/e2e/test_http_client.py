@@ -65,7 +65,7 @@ def test_each_request_has_an_id_of_its_own(stand: Stand, client: Client) -> None
         assert UUID_7.fullmatch(answer.json()["request_id"])
         assert answer.field("x-request-id") == answer.json()["request_id"]
         ids.append(answer.json()["request_id"])
-    assert sorted(set(ids)) == ids
+    assert len(set(ids)) == 3
     line = stand.wait_for_request(lambda line: line["request_id"] == ids[-1])
     assert line["status"] == 200
 

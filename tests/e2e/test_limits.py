@@ -3,6 +3,7 @@
 import hashlib
 import os
 import resource
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,6 +37,7 @@ keep_alive = "400ms"
 body_grace = "400ms"
 body_minimum_rate = "1k"
 write_stall = "500ms"
+linger = "300ms"
 [buffers]
 response_memory = "64k"
 response_file = "256k"
@@ -134,6 +136,19 @@ def test_a_client_that_first_sends_all_of_its_large_content_can_read_the_413(
             client.send(request("POST", "/", *fields, body=content))
             assert client.answer().status == 413
             assert client.is_ended()
+
+
+# Two seconds were once the whole time for it, whatever the client was still sending.
+def test_a_client_that_sends_slowly_can_read_the_413_when_it_has_sent_all(stand: Stand) -> None:
+    here, _there = socket.socketpair()
+    with _there, Client(here) as clock, connect(stand) as client:
+        client.send(request("POST", "/", "Content-Length: 2000000"))
+        for _ in range(10):
+            client.send(bytes(100_000))
+            assert clock.is_silent(0.1)
+        assert client.answer().status == 413
+        client.send(bytes(100_000))
+        assert client.is_ended()
 
 
 def test_a_route_may_take_larger_content(client: Client) -> None:
