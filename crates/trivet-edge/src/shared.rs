@@ -278,3 +278,72 @@ fn open_access_log(config: &edge_config::AccessLog) -> Result<Option<AccessLog>,
             source,
         })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the edge gets for an app on one listener, with these limits.
+    fn shared(connections: u32, per_address: u32, trusted: &str) -> Arc<Shared> {
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../tests/vectors/edge_config/valid/001-every-part.json"
+        );
+        let vector = std::fs::read(path).unwrap();
+        let mut vector: serde_json::Value = serde_json::from_slice(&vector).unwrap();
+        let mut config: EdgeConfig = serde_json::from_value(vector["document"].take()).unwrap();
+        config.limits.connections = connections;
+        config.limits.connections_per_address = per_address;
+        config.trusted_proxies = vec![trusted.to_owned()];
+        config.access_log.format = edge_config::AccessFormat::Off;
+        Arc::new(Shared::new(config).unwrap())
+    }
+
+    fn address(text: &str) -> Option<IpAddr> {
+        Some(text.parse().unwrap())
+    }
+
+    #[test]
+    fn one_address_may_hold_so_many_connections_and_no_more() {
+        let shared = shared(100, 2, "10.0.0.0/8");
+        let stranger = address("203.0.113.7");
+        let held = [shared.admit(stranger), shared.admit(stranger)];
+        assert!(held.iter().all(|admission| !admission.is_refused()));
+        assert!(shared.admit(stranger).is_refused());
+        assert!(!shared.admit(address("203.0.113.8")).is_refused());
+        drop(held);
+        assert!(!shared.admit(stranger).is_refused());
+        assert_eq!(shared.connections(), 0);
+        assert!(shared.by_address.lock().is_empty());
+    }
+
+    #[test]
+    fn who_speaks_for_many_may_hold_more() {
+        let shared = shared(100, 1, "10.0.0.0/8");
+        for peer in [
+            address("127.0.0.1"),
+            address("::1"),
+            address("10.1.2.3"),
+            None,
+        ] {
+            let held: Vec<_> = (0..5).map(|_| shared.admit(peer)).collect();
+            assert!(
+                held.iter().all(|admission| !admission.is_refused()),
+                "{peer:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_refused_connection_is_counted_apart() {
+        let shared = shared(1, 1, "unix");
+        let held = shared.admit(None);
+        let refused: Vec<_> = (0..65).map(|_| shared.admit(None)).collect();
+        assert!(refused.iter().all(Admission::is_refused));
+        assert!(!held.is_refused());
+        assert_eq!(shared.connections(), 1);
+        assert!(refused.iter().all(|admission| !admission.may_linger()));
+        drop(refused);
+        assert!(shared.admit(None).may_linger());
+    }
+}
