@@ -19,10 +19,10 @@ mod response;
 mod small;
 mod value;
 
-use reader::put_counted;
+use reader::{put_bytes8, put_bytes16, put_counted};
 
 pub use latin1::Latin1;
-pub use reader::{Reader, put_bytes8, put_bytes16};
+pub use reader::Reader;
 pub use request::{Content, FieldView, RequestHead, RequestView, address_request, encode_request};
 pub use response::{ResponseHead, ResponseView, encode_response};
 pub use small::{check_hello, put_failed, put_hello, read_amount, read_failed, read_file_part};

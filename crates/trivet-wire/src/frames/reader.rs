@@ -109,7 +109,7 @@ impl<'a> Reader<'a> {
 /// Longer than 255 bytes is cut, so that the frame stays whole. That never happens:
 /// `trivet_core`'s `HeadLimits::MOST_NAME_BYTES` and the worker's check of what the
 /// app says are the same number.
-pub fn put_bytes8(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(super) fn put_bytes8(out: &mut Vec<u8>, bytes: &[u8]) {
     let bytes = bytes.get(..255).unwrap_or(bytes);
     out.push(u8::try_from(bytes.len()).unwrap_or(u8::MAX));
     out.extend_from_slice(bytes);
@@ -120,7 +120,7 @@ pub fn put_bytes8(out: &mut Vec<u8>, bytes: &[u8]) {
 /// Longer than 65535 bytes is cut, so that the frame stays whole. That happens to the
 /// texts of a `Failed` frame only: `trivet_core`'s `HeadLimits::MOST_PART_BYTES` and the
 /// worker's check of what the app says are the same number.
-pub fn put_bytes16(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(super) fn put_bytes16(out: &mut Vec<u8>, bytes: &[u8]) {
     let bytes = bytes.get(..65535).unwrap_or(bytes);
     out.extend_from_slice(&u16::try_from(bytes.len()).unwrap_or(u16::MAX).to_le_bytes());
     out.extend_from_slice(bytes);
