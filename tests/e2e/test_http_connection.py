@@ -1,9 +1,13 @@
 """Connections: kept, pipelined, closed; HTTP/1.0; informational and contentless answers."""
 
+import hashlib
 import re
+import socket
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.e2e.http1 import (
     Client,
@@ -318,3 +322,45 @@ def test_a_client_that_leaves_in_the_middle_of_a_head_is_logged(stand: Stand) ->
         port = client.port
     line = line_of(stand, port)
     assert (line["aborted"], line["method"]) == (True, "")
+
+
+# A connection takes its turn in this order: what is one request to the client must be one to
+# the edge, however the bytes are cut.
+ONE_REQUEST = st.tuples(
+    st.sampled_from(["none", "length", "chunks"]),
+    st.binary(max_size=300) | st.integers(0, 200_000).map(bytes),
+    st.integers(1, 5000),
+)
+
+
+@given(sent=st.lists(ONE_REQUEST, min_size=1, max_size=8), cuts=st.lists(st.integers(1, 9000)))
+@settings(max_examples=60)
+def test_any_requests_cut_anywhere_are_answered_in_order(
+    stand: Stand, sent: list[tuple[str, bytes, int]], cuts: list[int]
+) -> None:
+    data = b""
+    for number, (framing, body, size) in enumerate(sent):
+        target = f"/do/digest?{number}"
+        if framing == "chunks":
+            pieces = [body[at : at + size] for at in range(0, len(body), size)]
+            data += request("POST", target, "Transfer-Encoding: chunked", body=chunked(*pieces))
+        else:
+            data += request("POST", target, body=body if framing == "length" else b"")
+    with connect(stand) as client:
+        at = 0
+        for cut in cuts:
+            client.send(data[at : at + cut])
+            at += cut
+        client.send(data[at:])
+        for framing, body, _ in sent:
+            content = b"" if framing == "none" else body
+            expected = f"{len(content)} {hashlib.sha256(content).hexdigest()}"
+            assert client.answer().body.decode() == expected
+
+
+# As nginx and hyper do: nobody can tell a client that has finished from one that has gone.
+def test_a_client_that_closes_its_side_is_taken_for_gone(stand: Stand, client: Client) -> None:
+    client.send(request("POST", "/", "Content-Length: 10") + b"hello")
+    client.socket.shutdown(socket.SHUT_WR)
+    assert client.is_ended()
+    assert line_of(stand, client)["aborted"]

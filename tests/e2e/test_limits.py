@@ -285,6 +285,22 @@ def test_a_flood_of_connections_is_refused_one_by_one(small: Stand) -> None:
     wait_until(lambda: small.get("/").status == 200, small.describe)
 
 
+def test_without_descriptors_accepting_pauses_and_goes_on_later(tmp_path: Path) -> None:
+    with running(tmp_path, "--workers", "1") as stand:
+        stand.get("/")
+        (edge,) = stand.children("edge")
+        descriptors = len(list(Path(f"/proc/{edge}/fd").iterdir()))
+        _, most = resource.prlimit(edge, resource.RLIMIT_NOFILE)
+        resource.prlimit(edge, resource.RLIMIT_NOFILE, (descriptors + 1, most))
+        with connect(stand) as first, connect(stand) as second:
+            assert first.get("/first").status == 200
+            second.send(request("GET", "/second"))
+            stand.wait_for_text("accepting pauses")
+            assert first.get("/first").status == 200
+            first.socket.close()
+            assert second.answer().json()["path"] == "/second"
+
+
 SPOOL = """
 [timeouts]
 write_stall = "5s"
