@@ -45,7 +45,7 @@ async def app(scope, receive, send):
     if path == "/together":
         app.waiting = getattr(app, "waiting", 0) + 1
         while app.waiting < 10:
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(0.001)  # slow on purpose: until all ten are here
     while more:
         event = await receive()
         body += event.get("body", b"")

@@ -22,11 +22,11 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use trivet_core::Problem;
-use trivet_wire::frames::{Flags, FrameError, HEADER_BYTES, Kind, Reader, put_frame, split_frame};
+use trivet_wire::frames::{Flags, FrameError, HEADER_BYTES, Kind, put_frame, split_frame};
 
 use crate::claim_map::ClaimMap;
 use crate::clock::now_us;
-use crate::exchange::{Exchange, Failure, Reply, Segment, Stage};
+use crate::exchange::{Exchange, Reply, Segment, Stage};
 pub(crate) use worker::{Outgoing, Worker};
 
 /// The app's workers and queue.
@@ -213,10 +213,15 @@ impl Pool {
         worker.wake();
         let unstarted = worker.recall_all();
         let idle = worker.is_idle();
+        let moves = !unstarted.is_empty();
         for exchange in unstarted {
             state.take_back(&exchange);
         }
         state.pump();
+        drop(state);
+        if moves {
+            self.waiting.notify_one();
+        }
         idle
     }
 
@@ -241,6 +246,11 @@ impl Pool {
         let worker = state.workers.swap_remove(at);
         let losses = state.settle(worker);
         state.pump();
+        drop(state);
+        if losses.retried > 0 {
+            // What was tried again may lie behind a slow request now.
+            self.waiting.notify_one();
+        }
         losses
     }
 
@@ -302,26 +312,6 @@ impl Pool {
         let in_flight = state.workers.iter().map(Worker::outstanding).sum();
         (state.queue.len(), in_flight)
     }
-}
-
-/// Parse a `File` frame's payload.
-fn file_part(payload: &[u8]) -> Result<(u64, u64), FrameError> {
-    let mut reader = Reader::new(payload);
-    let part = (reader.u64()?, reader.u64()?);
-    reader.end()?;
-    Ok(part)
-}
-
-/// Parse a `Failed` frame's payload.
-fn failure(payload: &[u8]) -> Result<Failure, FrameError> {
-    let mut reader = Reader::new(payload);
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let failure = Failure::Raised {
-        error: text(reader.bytes16()?),
-        place: text(reader.bytes16()?),
-    };
-    reader.end()?;
-    Ok(failure)
 }
 
 /// Append content to an answer; counts it against memory.

@@ -23,8 +23,8 @@ use trivet_edge::claim_map::ClaimMap;
 use trivet_edge::clock::now_us;
 use trivet_edge::fd_socket;
 use trivet_wire::frames::{
-    Content, Flags, FrameError, HEADER_BYTES, Header, Kind, Reader, RequestView, ResponseHead,
-    check_hello, encode_response, put_frame, put_hello, split_frame,
+    Content, Flags, FrameError, HEADER_BYTES, Header, Kind, RequestView, ResponseHead, check_hello,
+    encode_response, put_frame, put_hello, read_amount, split_frame,
 };
 
 use scope::ScopeMaker;
@@ -287,7 +287,7 @@ impl AsgiLink {
                 (event::BODY, number, PyBytes::new(py, payload), ended).into_pyobject(py)?
             }
             Kind::Credit => {
-                let bytes = Reader::new(payload).u32().map_err(broken)?;
+                let bytes = read_amount(payload).map_err(broken)?;
                 (event::CREDIT, number, bytes).into_pyobject(py)?
             }
             Kind::Cancel => (event::CANCEL, number).into_pyobject(py)?,

@@ -29,7 +29,7 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             doc="Number of fields of a request (431).",
             why="gunicorn's and Apache's number; browsers send about twenty.",
             minimum=8,
-            maximum=10_000,
+            maximum=256,
             spec="RFC 6585 section 5",
         ),
     ] = 100
@@ -40,7 +40,7 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             doc="Size of a request's target: path and query (414).",
             why="The standard asks for 8000 bytes at least; nginx and Apache allow about 8 KiB.",
             minimum="256",
-            maximum="1m",
+            maximum="65535",
             spec="RFC 9110 section 4.1",
         ),
     ] = Size("8k")

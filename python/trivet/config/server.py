@@ -88,18 +88,18 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             aliases=("--blocking-threads",),
             metavar="N",
             minimum=1,
-            maximum=1024,
+            maximum=128,
         ),
     ] = 8
 
     window: Annotated[
         int,
         Option(
-            doc="Requests that one worker may hold ahead of its running ones; 0 measures.",
+            doc="Requests that one worker may hold, with the running one; 0 measures.",
             why="Measuring keeps the wait behind a running request near a millisecond; a fixed "
             "number is for experiments.",
             minimum=0,
-            maximum=1024,
+            maximum=64,
         ),
     ] = 0
 

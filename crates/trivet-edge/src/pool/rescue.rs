@@ -161,7 +161,7 @@ impl Worker {
             .map(|(slot, _)| slot)
     }
 
-    /// Take back at most `most` unstarted requests, the newest first.
+    /// Take back at most `most` unstarted requests, the oldest first.
     fn recall_some(&mut self, most: usize) -> Vec<Arc<Exchange>> {
         if most == 0 {
             return Vec::new();

@@ -498,3 +498,20 @@ fn a_cancelled_request_is_not_tried_again() {
     assert_eq!(pool.lose_worker(1).retried, 0);
     assert!(second.take(&pool).is_empty());
 }
+
+/// Nobody looked at a request that was handed out behind a slow one because its
+/// worker had died: it lay there while the new worker was idle.
+#[tokio::test]
+async fn a_request_that_moves_behind_a_slow_one_is_looked_after() {
+    let pool = pool(10, 4);
+    let slow = add_worker(&pool, 1, 1);
+    submit(&pool, b"GET");
+    assert!(slow.start(slow.take(&pool)[0], 1));
+    let dying = add_worker(&pool, 2, 1);
+    submit(&pool, b"GET");
+    assert_eq!(dying.take(&pool).len(), 1);
+    assert_eq!(pool.lose_worker(2).retried, 1);
+    assert_eq!(slow.take(&pool).len(), 1);
+    let looked = tokio::time::timeout(std::time::Duration::ZERO, pool.someone_waits());
+    assert!(looked.await.is_ok());
+}

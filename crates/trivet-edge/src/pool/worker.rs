@@ -10,12 +10,13 @@ use bytes::Bytes;
 use trivet_core::dispatch::ServiceTime;
 use trivet_wire::claim::SLOTS;
 use trivet_wire::frames::{
-    Flags, FrameError, Header, Kind, Reader, address_request, check_hello, put_frame,
+    Flags, FrameError, Header, Kind, address_request, check_hello, put_frame, read_amount,
+    read_failed, read_file_part,
 };
 
-use super::{Capacity, failure, file_part, push_content};
+use super::{Capacity, push_content};
 use crate::claim_map::ClaimMap;
-use crate::exchange::{Exchange, Segment, Stage};
+use crate::exchange::{Exchange, Failure, Segment, Stage};
 
 /// Bytes to write, with the descriptor that goes out with the first of them.
 #[derive(Debug, Default)]
@@ -288,7 +289,7 @@ impl Worker {
                 reply.ended |= ended;
             }),
             Kind::File => {
-                let (offset, length) = file_part(payload)?;
+                let (offset, length) = read_file_part(payload)?;
                 let file = Arc::new(file.ok_or(FrameError::Value("descriptor"))?);
                 exchange.tell(|reply| {
                     reply.segments.push_back(Segment::File {
@@ -300,13 +301,18 @@ impl Worker {
                 });
             }
             Kind::Failed => {
-                let failure = failure(payload)?;
+                let (error, place) = read_failed(payload)?;
+                let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+                let failure = Failure::Raised {
+                    error: text(error),
+                    place: text(place),
+                };
                 self.finish(header);
                 exchange.fail(failure);
                 return Ok(());
             }
             Kind::Read => {
-                let bytes = Reader::new(payload).u32()?;
+                let bytes = read_amount(payload)?;
                 exchange.tell(|reply| reply.wanted += u64::from(bytes));
             }
             _ => return Err(FrameError::Kind(header.kind as u8)),

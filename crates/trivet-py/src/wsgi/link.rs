@@ -19,7 +19,7 @@ use rustix::net::{RecvFlags, SendFlags};
 use trivet_edge::claim_map::ClaimMap;
 use trivet_edge::fd_socket;
 use trivet_wire::frames::{
-    FrameError, HEADER_BYTES, Header, Kind, Reader, check_hello, put_frame, split_frame,
+    FrameError, HEADER_BYTES, Header, Kind, check_hello, put_frame, read_amount, split_frame,
 };
 
 /// Bytes that one read takes at the most: a window of requests with small
@@ -453,7 +453,7 @@ fn take_frame(state: &mut State, header: Header, payload: &[u8]) -> Result<(), F
             }
             stream.content_ended |= header.flags.has(trivet_wire::frames::Flags::END);
         }
-        Kind::Credit => stream.credit += u64::from(Reader::new(payload).u32()?),
+        Kind::Credit => stream.credit += u64::from(read_amount(payload)?),
         _ => stream.cancelled = true,
     }
     Ok(())
