@@ -11,7 +11,7 @@ use trivet_core::Problem;
 use trivet_wire::claim::PAGE_BYTES;
 use trivet_wire::frames::{
     Content, Flags, Header, Kind, RequestHead, ResponseHead, UNKNOWN_LENGTH, encode_request,
-    encode_response, put_frame, split_frame,
+    encode_response, put_frame, put_hello, split_frame,
 };
 
 use super::{Capacity, Pool};
@@ -61,11 +61,15 @@ fn add(pool: &Pool, number: u32, capacity: Capacity) -> Worker {
         ClaimMap::open(&memory).unwrap(),
         theirs,
     );
-    Worker {
+    let worker = Worker {
         number,
         claim,
         doorbell,
-    }
+    };
+    let mut hello = Vec::new();
+    put_hello(&mut hello, 1);
+    worker.send(pool, &hello);
+    worker
 }
 
 fn exchange(method: &[u8]) -> Arc<Exchange> {
@@ -514,4 +518,21 @@ async fn a_request_that_moves_behind_a_slow_one_is_looked_after() {
     assert_eq!(slow.take(&pool).len(), 1);
     let looked = tokio::time::timeout(std::time::Duration::ZERO, pool.someone_waits());
     assert!(looked.await.is_ok());
+}
+
+#[test]
+fn a_worker_that_has_not_said_its_version_is_not_understood() {
+    let pool = pool(10, 4);
+    let memory = memfd_create("claim", MemfdFlags::CLOEXEC).unwrap();
+    ftruncate(&memory, PAGE_BYTES as u64).unwrap();
+    let claim = ClaimMap::init(&memory).unwrap();
+    let doorbell = eventfd(0, EventfdFlags::NONBLOCK).unwrap();
+    let capacity = Capacity {
+        threads: 1,
+        concurrency: 0,
+    };
+    pool.add_worker(1, std::process::id(), capacity, claim, doorbell);
+    let mut frame = Vec::new();
+    put_frame(&mut frame, Kind::Data, Flags::default(), 0, 1, b"x");
+    assert!(pool.absorb(1, &frame, &mut VecDeque::new()).is_err());
 }

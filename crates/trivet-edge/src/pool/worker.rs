@@ -47,6 +47,8 @@ pub(crate) struct Worker {
     free: Vec<u16>,
     pub(super) aside: usize,
     pub(super) is_draining: bool,
+    /// Its version is ours: before that, nothing it says is understood.
+    has_greeted: bool,
     pub(super) service: ServiceTime,
     /// Answers so far: it is stuck if none came between two looks.
     pub(super) completed: u64,
@@ -75,6 +77,7 @@ impl Worker {
             free: (0..u16::try_from(SLOTS).unwrap_or(0)).rev().collect(),
             aside: 0,
             is_draining: false,
+            has_greeted: false,
             service: ServiceTime::default(),
             completed: 0,
             last_look: super::rescue::Look::default(),
@@ -266,7 +269,11 @@ impl Worker {
             None
         };
         if header.kind == Kind::Hello {
+            self.has_greeted = true;
             return check_hello(payload).map(|_| ());
+        }
+        if !self.has_greeted {
+            return Err(FrameError::Value("hello"));
         }
         // Frames of a request that was recalled or is over say nothing any more.
         let Some(held) = self

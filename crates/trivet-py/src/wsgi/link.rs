@@ -56,6 +56,7 @@ pub(crate) struct Closed;
 struct State {
     reading: bool,
     closed: bool,
+    has_greeted: bool,
     pending: VecDeque<Job>,
     streams: HashMap<u64, Stream>,
     descriptors: VecDeque<OwnedFd>,
@@ -420,8 +421,10 @@ fn take_frame(state: &mut State, header: Header, payload: &[u8]) -> Result<(), F
     let stream = match header.kind {
         Kind::Hello => {
             check_hello(payload)?;
+            state.has_greeted = true;
             return Ok(());
         }
+        _ if !state.has_greeted => return Err(FrameError::Value("hello")),
         Kind::Request => {
             let wants = header.flags.has(trivet_wire::frames::Flags::DESCRIPTOR);
             let descriptor = if wants {
