@@ -7,6 +7,7 @@ import shlex
 import signal
 import socket
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
@@ -328,3 +329,29 @@ def test_a_standard_output_that_nobody_reads_delays_no_request(tmp_path: Path) -
         process.kill()
         process.wait()
         process.stdout.close()
+
+
+# Supervisor and edge write to the same pipe; each once wrote more at a time than a pipe keeps
+# together, and lines of one stood in the middle of the other's.
+def test_lines_of_the_app_and_of_the_access_log_never_mix(tmp_path: Path) -> None:
+    printed = "x" * 1500
+    data = request("GET", f"/do/print?text={printed}", "User-Agent: " + "u" * 1500)
+
+    def talk(client: Client) -> None:
+        for _ in range(100):
+            client.send(data)
+            assert client.answer().body == b"printed"
+
+    # One thread each: Python's own print() of two threads mixes.
+    with running(tmp_path, "--workers", "2", "--threads", "1") as stand:
+        clients = [connect(stand) for _ in range(6)]
+        threads = [threading.Thread(target=talk, args=(client,)) for client in clients]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(40)
+        for client in clients:
+            client.socket.close()
+        assert stand.stop() == 0
+        events = [json.loads(line)["event"] for line in stand.out.lines()]
+    assert (events.count("request"), events.count(printed), len(events)) == (600, 600, 1200)

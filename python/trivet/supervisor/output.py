@@ -14,7 +14,7 @@ import select
 import selectors
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 LINE_BYTES = 64 << 10
 """Longer lines are passed on in pieces of this size."""
@@ -75,7 +75,7 @@ class Sink:
                 self._changed.wait_for(lambda: self._waiting)
                 batch = b"".join(self._waiting)
                 self._waiting.clear()
-            is_broken = not _write_whole(self._descriptor, batch)
+            is_broken = not all(_write_whole(self._descriptor, piece) for piece in _whole(batch))
             with self._changed:
                 self._is_broken |= is_broken
                 self._waiting_bytes -= len(batch)
@@ -224,6 +224,20 @@ def _pieces(line: bytes) -> list[bytes]:
     if len(line) <= LINE_BYTES:
         return [line]
     return [line[start : start + LINE_BYTES] for start in range(0, len(line), LINE_BYTES)]
+
+
+def _whole(lines: bytes) -> Iterator[bytes]:
+    """Cut lines into pieces that a pipe takes whole.
+
+    The edge writes its access log to the same pipe: a longer write could have a line of it in
+    its middle. Only a line that is itself longer is not safe from that.
+    """
+    start = 0
+    while start < len(lines):
+        end = lines.rfind(b"\n", start, start + select.PIPE_BUF) + 1
+        end = end or lines.find(b"\n", start + select.PIPE_BUF) + 1 or len(lines)
+        yield lines[start:end]
+        start = end
 
 
 def _write_whole(descriptor: int, data: bytes) -> bool:

@@ -136,3 +136,11 @@ def test_a_plain_line_is_wrapped_in_an_object() -> None:
 
 def test_an_object_is_not_wrapped_again() -> None:
     assert wrapped(2, "info")(b'{"event": "x"}') == b'{"event": "x"}\n'
+
+
+def test_lines_are_written_in_pieces_that_a_pipe_keeps_together() -> None:
+    line = b"x" * 999 + b"\n"
+    long = b"y" * 5000 + b"\n"
+    pieces = list(output._whole(line * 10 + long + b"no line end"))
+    assert [len(piece) for piece in pieces] == [4000, 4000, 2000, 5001, 11]
+    assert b"".join(pieces) == line * 10 + long + b"no line end"
