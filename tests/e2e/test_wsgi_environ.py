@@ -37,9 +37,7 @@ def stand() -> Iterator[Stand]:
 @pytest.fixture(scope="module")
 def behind_a_proxy() -> Iterator[Stand]:
     arguments = ["--workers", "2", "--threads", "1", "--root-path", "/shop"]
-    with serving(
-        "environment:app", *arguments, "--forwarded-allow-ips", "loopback"
-    ) as stand:
+    with serving("environment:app", *arguments, "--forwarded-allow-ips", "loopback") as stand:
         yield stand
 
 

@@ -69,9 +69,7 @@ def test_the_access_log_has_the_exception_and_the_innermost_frame_of_the_app(
 ) -> None:
     line = line_of(stand, stand.get("/boom"))
     assert line["status"] == 500
-    assert line["error"] == (
-        "ZeroDivisionError: division by zero at failing.py:14 in innermost"
-    )
+    assert line["error"] == ("ZeroDivisionError: division by zero at failing.py:14 in innermost")
 
 
 def test_a_librarys_error_is_placed_in_the_app(stand: Stand) -> None:

@@ -58,9 +58,7 @@ def read(stand: Stand, way: str, content: bytes, calls: list[list[Any]]) -> Any:
 
 @pytest.mark.parametrize("content", CONTENTS.values(), ids=CONTENTS.keys())
 @pytest.mark.parametrize("way", WAYS)
-def test_every_way_to_read_gives_what_a_file_gives(
-    stand: Stand, way: str, content: bytes
-) -> None:
+def test_every_way_to_read_gives_what_a_file_gives(stand: Stand, way: str, content: bytes) -> None:
     for calls in CALLS:
         file = io.BytesIO(content)
         expected = [result_of(file, call) for call in calls]
@@ -89,9 +87,7 @@ def test_the_input_may_be_read_to_its_end(stand: Stand, way: str) -> None:
     ("way", "length"),
     [("buffered", "6"), ("buffered chunks", "6"), ("streamed", "6"), ("streamed chunks", None)],
 )
-def test_the_length_is_told_where_it_is_known(
-    stand: Stand, way: str, length: str | None
-) -> None:
+def test_the_length_is_told_where_it_is_known(stand: Stand, way: str, length: str | None) -> None:
     assert read(stand, way, LINES, [["read"]])["length"] == length
 
 

@@ -52,9 +52,10 @@ _meeting = threading.Barrier(8)
 
 
 def large(name: str) -> Iterator[bytes]:
-    """Yield 8 MiB, and pass a gate before the end."""
-    for _ in range(128):
-        yield b"x" * 65536
+    """Yield 64 MiB, more than fits between worker and client, with a gate before and behind."""
+    pass_gate(f"before-{name}")
+    for _ in range(512):
+        yield b"x" * 131_072
     pass_gate(name)
     yield b"the end"
 
