@@ -83,9 +83,10 @@ class Timeouts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     linger: Annotated[
         Duration,
         Option(
-            doc="How long a connection that the edge closes is still read.",
+            doc="How long a connection that the edge closes is still read while nothing comes, "
+            "at most half a minute in all.",
             why="Closing with unread bytes resets the connection, and the client never sees why "
-            "it was refused; Apache lingers two seconds too.",
+            "it was refused; Apache has the same two numbers.",
             maximum="1m",
             spec="RFC 9112 section 9.6",
         ),
