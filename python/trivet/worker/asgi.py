@@ -28,8 +28,9 @@ class AsgiServer:
         self.link = _trivet.AsgiLink(
             link_fd=start.link_fd, claim_fd=start.claim_fd, scope=_constant_scope(start, state)
         )
-        self._exchanges: dict[int, Exchange] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        # The task beside its exchange: the loop itself keeps only weak references. A callback at
+        # its end would cost more than taking it out of here, where it ends anyway.
+        self._running: dict[int, tuple[Exchange, asyncio.Task[None]]] = {}
         self._is_flushing = False
         self._is_full = False
         self.on_close: Callable[[], object] = lambda: None
@@ -45,8 +46,8 @@ class AsgiServer:
     async def stop(self) -> None:
         """Take no further request, and wait for those that run."""
         self._loop.remove_reader(self.link.fileno())
-        while self._tasks:
-            await asyncio.wait(self._tasks)
+        while tasks := [task for _, task in self._running.values()]:
+            await asyncio.wait(tasks)
         self._flush()
 
     def _read(self) -> None:
@@ -61,7 +62,8 @@ class AsgiServer:
         for kind, number, *rest in events:
             if kind == _REQUEST:
                 self._begin(number, *rest)
-            elif exchange := self._exchanges.get(number):
+            elif running := self._running.get(number):
+                exchange = running[0]
                 if kind == _BODY:
                     data, ended = rest
                     exchange.add_content(data, ended=ended)
@@ -72,10 +74,9 @@ class AsgiServer:
 
     def _begin(self, number: int, slot: int, started: int, scope: Any, content: Any) -> None:  # noqa: ANN401
         exchange = Exchange(self, number, slot, started, content)
-        self._exchanges[number] = exchange
-        task = self._loop.create_task(self._run(number, exchange, scope))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        # A name of its own for each task would be formatted for nothing.
+        task = self._loop.create_task(self._run(number, exchange, scope), name="request")
+        self._running[number] = exchange, task
 
     async def _run(self, number: int, exchange: Exchange, scope: dict[str, Any]) -> None:
         try:
@@ -90,7 +91,7 @@ class AsgiServer:
                 raise
         finally:
             exchange.close()
-            del self._exchanges[number]
+            del self._running[number]
 
     def _report(self, exchange: Exchange, scope: dict[str, Any], error: BaseException) -> None:
         what = "broke off after its head" if exchange.has_started else "failed"
@@ -117,7 +118,7 @@ class AsgiServer:
     def _close(self) -> None:
         self._loop.remove_reader(self.link.fileno())
         self._loop.remove_writer(self.link.fileno())
-        for exchange in self._exchanges.values():
+        for exchange, _ in self._running.values():
             exchange.cancel()
         self.on_close()
 
