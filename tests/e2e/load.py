@@ -4,8 +4,12 @@ import threading
 from collections.abc import Sequence
 from http.client import HTTPConnection, HTTPException
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from tests.waiting import wait_until
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 ASKED_ON_ONE_CONNECTION = 20
 """So that new connections are made all the time, too."""
@@ -21,7 +25,7 @@ class Load:
         self._outcomes: list[tuple[int, str]] = []
         self._threads = [threading.Thread(target=self._ask, daemon=True) for _ in range(clients)]
 
-    def __enter__(self) -> "Load":
+    def __enter__(self) -> "Self":
         for thread in self._threads:
             thread.start()
         self.wait_for_more(len(self._threads))

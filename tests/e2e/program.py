@@ -1,7 +1,6 @@
 """`trivet` run to its end, as somebody types it."""
 
 import contextlib
-import os
 import subprocess
 import textwrap
 import uuid
@@ -70,8 +69,8 @@ def marked(mark: str) -> list[int]:
     """Give the processes that were started with this mark, and live."""
     wanted = f"{MARK}={mark}".encode()
     found = []
-    for name in os.listdir("/proc"):
+    for entry in Path("/proc").iterdir():
         with contextlib.suppress(OSError):
-            if name.isdigit() and wanted in Path("/proc", name, "environ").read_bytes():
-                found.append(int(name))
+            if entry.name.isdigit() and wanted in (entry / "environ").read_bytes():
+                found.append(int(entry.name))
     return found

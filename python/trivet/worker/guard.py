@@ -121,7 +121,8 @@ class _Guard(MetaPathFinder):
             original = getattr(owner, name, None)
             if original is not None and self._is_active:
                 self._originals.append((owner, name, original))
-                setattr(owner, name, self._refusing(original, dotted))
+                call = dotted if path else f"{module.__name__.partition('.')[0]}.{name}"
+                setattr(owner, name, self._refusing(original, call))
 
     def _refusing(self, original: Callable[..., Any], call: str) -> Callable[..., Any]:
         @functools.wraps(original)

@@ -212,7 +212,7 @@ def _is_app(name: str, value: object) -> bool:
     if name.startswith("_") or _is_a(value, type, ModuleType):
         return False
     if _is_a(value, *_ROUTINES):
-        return name in FACTORY_NAMES
+        return name in (*APP_NAMES, *FACTORY_NAMES)
     return callable(value) and bool(framework_of(value))
 
 

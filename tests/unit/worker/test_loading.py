@@ -271,7 +271,7 @@ def test_an_unguarded_run_is_refused_with_its_fix(failure: Failure) -> None:
     [
         (
             "from werkzeug.serving import run_simple\nrun_simple('127.0.0.1', 0, None)\n",
-            "run_simple",
+            "werkzeug.run_simple",
         ),
         (WSGIREF, "BaseServer.serve_forever"),
         (f"{FLASK}\ntry:\n    app.run()\nexcept Exception:\n    pass\n", "app.run"),

@@ -6,10 +6,17 @@ from pathlib import Path
 import msgspec
 
 from trivet.config.discovery import expression, frameworks, search
-from trivet.config.discovery.module import Interface, Module, locate, read_module, source_of
+from trivet.config.discovery.module import (
+    Interface,
+    Module,
+    locate,
+    read_module,
+    source_of,
+    syntax_error_in,
+)
 from trivet.config.loaded import Loaded
 from trivet.config.suggestion import nearest
-from trivet.errors import AppLoadError, ConfigError
+from trivet.errors import AppLoadError, ConfigError, Place
 
 
 class Discovered(msgspec.Struct, frozen=True, kw_only=True):
@@ -246,6 +253,9 @@ def _no_app(module: str, file: Path | None, folder: Path, read: Module) -> AppLo
 
 
 def _not_found(folder: Path) -> AppLoadError:
+    for name in search.FILES:
+        if broken := syntax_error_in(folder / name):
+            return _broken(name, broken)
     lines = [
         f"looked for:  {', '.join(search.FILES)} in {folder}, in its packages and in src/",
         _looked_for(),
@@ -260,6 +270,16 @@ def _not_found(folder: Path) -> AppLoadError:
             break
     detail = "\n".join(lines)
     return AppLoadError(f"no app found in {folder}", code="app.not_found", detail=detail, hint=hint)
+
+
+def _broken(name: str, error: SyntaxError) -> AppLoadError:
+    line, column, text = error.lineno or 0, error.offset or 0, (error.text or "").rstrip("\n")
+    return AppLoadError(
+        f"{type(error).__name__} in {name}: {error.msg}",
+        code="app.syntax_error",
+        place=Place(name, line, column, text=text),
+        detail="no app was looked for in it",
+    )
 
 
 def _looked_for() -> str:

@@ -124,6 +124,17 @@ def read_module(file: Path, dotted: str) -> Module | None:
     return _Reading(package).run(tree)
 
 
+def syntax_error_in(file: Path) -> SyntaxError | None:
+    """Give what stops Python from reading a file."""
+    try:
+        ast.parse(file.read_bytes())
+    except SyntaxError as error:
+        return error
+    except (OSError, ValueError, RecursionError):
+        return None
+    return None
+
+
 class _Reading:
     """One pass over the statements at the top of a module."""
 

@@ -239,8 +239,20 @@ def test_an_app_in_an_unusual_file_is_offered_not_taken(fail: Fail) -> None:
     assert "found:  hello.py has app" in (error.detail or "")
 
 
-def test_a_file_that_python_cannot_read_is_passed_over(fail: Fail) -> None:
-    assert fail({"app.py": "def ("}).code == "app.not_found"
+def test_a_syntax_error_in_a_usual_file_is_shown_where_there_is_no_app(fail: Fail) -> None:
+    """It was answered with "no app found" and a list of files that had `app.py` in it."""
+    assert render(fail({"app.py": "import flask\ndef (\n"})) == (
+        "error[app.syntax_error]: SyntaxError in app.py: invalid syntax\n"
+        "  --> app.py:2:5\n"
+        "   |\n"
+        " 2 | def (\n"
+        "   |     ^\n"
+        "  no app was looked for in it"
+    )
+
+
+def test_an_unusual_file_that_python_cannot_read_is_passed_over(fail: Fail) -> None:
+    assert fail({"hello.py": "def ("}).code == "app.not_found"
 
 
 def test_nothing_is_imported(find: Find) -> None:
