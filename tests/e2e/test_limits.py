@@ -213,6 +213,7 @@ def test_content_that_comes_steadily_may_take_longer_than_the_grace(client: Clie
 def test_an_idle_connection_is_closed_in_silence(stand: Stand, client: Client) -> None:
     assert client.get("/").status == 200
     assert client.is_ended()
+    assert line_of(stand, client)["status"] == 200
     assert len(lines_of(stand, client)) == 1
 
 
