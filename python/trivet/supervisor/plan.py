@@ -112,7 +112,8 @@ def _address(listener: Listener) -> str:
 
 def _because(loaded: Loaded, path: str) -> str:
     origin = loaded.origins[path]
-    return origin.reason or ("" if origin.text == "default" else origin.text)
+    who = "" if origin.text == "default" else origin.text
+    return ": ".join(filter(None, [who, origin.reason]))
 
 
 def _voice(loaded: Loaded) -> Voice:

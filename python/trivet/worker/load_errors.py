@@ -117,10 +117,11 @@ def bad_expression(target: AppTarget, error: ValueError) -> AppLoadError:
 
 def bad_call(target: AppTarget, error: TypeError) -> AppLoadError:
     """Explain that the factory takes other arguments."""
+    factory = target.expression.partition("(")[0] or "create_app"
     return AppLoadError(
         f"the factory of `{target.name}` cannot be called like this: {error}",
         code="app.bad_call",
-        hint=f"give it literals: trivet serve \"{target.module}:create_app('production')\"",
+        hint=f"give it literals: trivet serve \"{target.module}:{factory}('production')\"",
     )
 
 
