@@ -152,6 +152,24 @@ def test_a_process_with_a_slow_reader_on_each_thread_goes_on_when_they_read(
     assert one_process.get("/fast").status == 200
 
 
+def test_a_client_that_leaves_before_the_head_holds_no_thread(
+    one_process: Stand, journal: Journal, gates: Gates
+) -> None:
+    # The worker learned nothing from a `Cancel` that came before its answer had begun, and its
+    # thread waited for ever for room to send.
+    for number in range(4):  # twice as many as there are threads
+        name = f"left-{number}"
+        with one_process.socket() as connected:
+            connected.sendall(LARGE.format(name).encode())
+            wait_at(journal, f"before-{name}")
+        query = f"name={name}"
+        line = one_process.wait_for_request(lambda line, q=query: line.get("query") == q)
+        assert line["aborted"] is True
+        gates.open(f"before-{name}")
+    for _ in range(10):
+        assert one_process.get("/fast").status == 200
+
+
 def echo(stand: Stand, number: int) -> tuple[Answer, bytes, str]:
     """One of many different requests: small and large, buffered and streamed, list and stream."""
     size = [0, 1, 1000, 65_536, 100_001, 300_000][number % 6]

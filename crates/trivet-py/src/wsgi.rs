@@ -163,14 +163,18 @@ impl WsgiWorker {
             return; // The edge took it back and gave it to somebody else.
         }
         page.set_thread(index, ThreadState::Running, started);
-        let answer = Arc::new(Answer::new(Arc::clone(&self.link), header, started));
-        let request = match RequestView::parse(&payload) {
+        let parsed = RequestView::parse(&payload);
+        let is_head = matches!(&parsed, Ok(request) if request.head.method == b"HEAD");
+        let answer = Arc::new(Answer::new(
+            Arc::clone(&self.link),
+            header,
+            started,
+            is_head,
+        ));
+        let request = match parsed {
             Ok(request) => request,
             Err(error) => return answer.fail(py, &error.to_string(), ""),
         };
-        if request.head.method == b"HEAD" {
-            answer.mark_head_request(py);
-        }
         let streamed = request.head.content == Content::Stream;
         if streamed {
             self.link

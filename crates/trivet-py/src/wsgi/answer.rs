@@ -44,24 +44,26 @@ impl From<Closed> for Stop {
     }
 }
 
+/// How far the content has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Stage {
+    /// More may come.
+    #[default]
+    Open,
+    /// All of it was sent, or the app broke.
+    Ended,
+    /// The client, or the edge, is gone.
+    Gone,
+}
+
 #[derive(Debug, Default)]
 struct Progress {
     head: Option<Head>,
     head_sent: bool,
     /// Whether a stream is registered with the link.
     streaming: bool,
-    ended: bool,
+    stage: Stage,
     sent: u64,
-    gone: bool,
-    for_head: bool,
-}
-
-impl Progress {
-    /// Whether the response has content at all (RFC 9110 section 6.4.1).
-    fn has_content(&self) -> bool {
-        let status = self.head.as_ref().map_or(200, |head| head.status);
-        !self.for_head && !matches!(status, 204 | 205 | 304)
-    }
 }
 
 /// Where one request's answer stands. Used by one thread at a time.
@@ -70,27 +72,49 @@ pub(crate) struct Answer {
     link: std::sync::Arc<Link>,
     header: Header,
     started_us: u64,
+    /// The request's method is HEAD: the client gets the head alone.
+    is_head: bool,
     progress: Mutex<Progress>,
 }
 
 impl Answer {
-    pub(crate) fn new(link: std::sync::Arc<Link>, header: Header, started_us: u64) -> Self {
+    pub(crate) fn new(
+        link: std::sync::Arc<Link>,
+        header: Header,
+        started_us: u64,
+        is_head: bool,
+    ) -> Self {
         Self {
             link,
             header,
             started_us,
+            is_head,
             progress: Mutex::default(),
         }
     }
 
-    /// The request's method is HEAD: the client gets the head alone.
-    pub(crate) fn mark_head_request(&self, py: Python<'_>) {
-        self.progress.lock_py_attached(py).for_head = true;
+    /// Whether the response has content at all (RFC 9110 section 6.4.1).
+    fn has_content(&self, progress: &Progress) -> bool {
+        let status = progress.head.as_ref().map_or(200, |head| head.status);
+        !self.is_head && !matches!(status, 204 | 205 | 304)
+    }
+
+    /// What an app gets that goes on after its answer is whole.
+    fn excess(&self, progress: &Progress) -> Stop {
+        let declared = progress.head.as_ref().map(|head| head.declared_length);
+        match declared {
+            Some(declared) if self.has_content(progress) && declared != UNKNOWN_LENGTH => {
+                let text =
+                    format!("the app promised {declared} bytes by Content-Length and sent more");
+                Stop::Error(PyRuntimeError::new_err(text))
+            }
+            _ => Stop::Enough,
+        }
     }
 
     /// Whether the client left before the answer's end.
     pub(crate) fn is_gone(&self, py: Python<'_>) -> bool {
-        self.progress.lock_py_attached(py).gone
+        self.progress.lock_py_attached(py).stage == Stage::Gone
     }
 
     pub(crate) fn has_sent_head(&self, py: Python<'_>) -> bool {
@@ -135,15 +159,11 @@ impl Answer {
             return Ok(());
         }
         let mut progress = self.progress.lock_py_attached(py);
-        if progress.gone {
-            return Err(Stop::Gone);
-        }
-        if progress.ended {
-            return if content.is_empty() {
-                Ok(())
-            } else {
-                Err(excess(&progress))
-            };
+        match progress.stage {
+            Stage::Open => {}
+            Stage::Gone => return Err(Stop::Gone),
+            Stage::Ended if content.is_empty() => return Ok(()),
+            Stage::Ended => return Err(self.excess(&progress)),
         }
         let Some(declared) = progress.head.as_ref().map(|head| head.declared_length) else {
             return Err(PyAssertionError::new_err(
@@ -152,7 +172,7 @@ impl Answer {
             .into());
         };
         let mut whole = Ok(());
-        if !progress.has_content() {
+        if !self.has_content(&progress) {
             // An endless stream must not be asked for more by a HEAD.
             whole = if last { Ok(()) } else { Err(Stop::Enough) };
             (content, last) = (&[], true);
@@ -161,7 +181,7 @@ impl Answer {
             let room = declared - progress.sent;
             if content.len() as u64 > room {
                 content = &content[..usize::try_from(room).unwrap_or(usize::MAX)];
-                whole = Err(excess(&progress));
+                whole = Err(self.excess(&progress));
                 last = true;
             } else if content.len() as u64 == room {
                 last = true;
@@ -174,9 +194,13 @@ impl Answer {
             }
         }
         progress.sent += content.len() as u64;
-        progress.ended = last;
+        if last {
+            progress.stage = Stage::Ended;
+        }
         let result = self.send(py, &mut progress, content, last);
-        progress.gone |= result.is_err();
+        if result.is_err() {
+            progress.stage = Stage::Gone;
+        }
         result.and(whole)
     }
 
@@ -327,7 +351,7 @@ impl Answer {
         available: u64,
     ) -> Result<(), Stop> {
         let mut progress = self.progress.lock_py_attached(py);
-        let has_content = progress.has_content();
+        let has_content = self.has_content(&progress);
         let Some(head) = progress.head.as_mut() else {
             return Err(PyAssertionError::new_err(
                 "the app returned a file before it called start_response (PEP 3333)",
@@ -349,7 +373,7 @@ impl Answer {
             .into());
         }
         progress.head_sent = true;
-        progress.ended = true;
+        progress.stage = Stage::Ended;
         progress.sent = length;
         self.send_response(py, &progress, Flags::default(), &[])?;
         let mut payload = offset.to_le_bytes().to_vec();
@@ -382,7 +406,7 @@ impl Answer {
         let mut frame = Vec::new();
         let address = (self.header.slot, self.header.request);
         trivet_wire::frames::put_failed(&mut frame, address, error.as_bytes(), place.as_bytes());
-        self.progress.lock_py_attached(py).ended = true;
+        self.progress.lock_py_attached(py).stage = Stage::Ended;
         let _ = self.send_parts(py, &[IoSlice::new(&frame)], None);
     }
 
@@ -396,18 +420,6 @@ impl Answer {
     /// A stream is registered: by the request's own content, or by a long answer.
     pub(crate) fn mark_streaming(&self, py: Python<'_>) {
         self.progress.lock_py_attached(py).streaming = true;
-    }
-}
-
-/// What an app gets that goes on after its answer is whole.
-fn excess(progress: &Progress) -> Stop {
-    let declared = progress.head.as_ref().map(|head| head.declared_length);
-    match declared {
-        Some(declared) if progress.has_content() && declared != UNKNOWN_LENGTH => {
-            let text = format!("the app promised {declared} bytes by Content-Length and sent more");
-            Stop::Error(PyRuntimeError::new_err(text))
-        }
-        _ => Stop::Enough,
     }
 }
 

@@ -229,15 +229,14 @@ impl EnvironMaker {
     ) -> PyResult<()> {
         let py = environ.py();
         let mut others = self.others.lock();
-        let key = match others.get(field.name) {
-            Some(key) => key.clone_ref(py),
-            None => {
-                let key = intern(py, &cgi_name(field.name));
-                if others.len() < INTERNED_NAMES {
-                    others.insert(field.name.to_vec(), key.clone_ref(py));
-                }
-                key
+        let key = if let Some(key) = others.get(field.name) {
+            key.clone_ref(py)
+        } else {
+            let key = intern(py, &cgi_name(field.name));
+            if others.len() < INTERNED_NAMES {
+                others.insert(field.name.to_vec(), key.clone_ref(py));
             }
+            key
         };
         drop(others);
         put_joined(environ, key.bind(py), value, Join::Comma)
