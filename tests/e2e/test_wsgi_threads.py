@@ -152,6 +152,11 @@ def test_a_process_with_a_slow_reader_on_each_thread_goes_on_when_they_read(
     assert one_process.get("/fast").status == 200
 
 
+def wait_for_abort(stand: Stand, query: str) -> None:
+    line = stand.wait_for_request(lambda line: line.get("query") == query)
+    assert line["aborted"] is True
+
+
 def test_a_client_that_leaves_before_the_head_holds_no_thread(
     one_process: Stand, journal: Journal, gates: Gates
 ) -> None:
@@ -162,9 +167,7 @@ def test_a_client_that_leaves_before_the_head_holds_no_thread(
         with one_process.socket() as connected:
             connected.sendall(LARGE.format(name).encode())
             wait_at(journal, f"before-{name}")
-        query = f"name={name}"
-        line = one_process.wait_for_request(lambda line, q=query: line.get("query") == q)
-        assert line["aborted"] is True
+        wait_for_abort(one_process, f"name={name}")
         gates.open(f"before-{name}")
     for _ in range(10):
         assert one_process.get("/fast").status == 200
