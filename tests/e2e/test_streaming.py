@@ -315,6 +315,21 @@ def test_an_answer_that_fills_memory_and_file_waits_for_its_client(tmp_path: Pat
         wait_until(lambda: not spooled(edge, spool), stand.describe)
 
 
+# Credit was given when content had been sent, not when it had left memory: where all that the
+# worker may send came at once, it waited for a client that took nothing.
+def test_with_little_memory_a_slow_reader_holds_no_worker_either(tmp_path: Path) -> None:
+    config = """
+    [buffers]
+    response_memory = "16k"
+    """
+    with running(tmp_path, "--workers", "1", "--threads", "1", config=config) as stand:
+        for number in range(10):
+            with connect(stand, receive_buffer=4096) as client:
+                done = tmp_path / f"done-{number}"
+                client.send(request("GET", f"/do/big?bytes=8000000&done={done}"))
+                wait_for_file(done)
+
+
 def test_an_apps_file_keeps_its_place_behind_what_was_written_before(
     stand: Stand, tmp_path: Path
 ) -> None:

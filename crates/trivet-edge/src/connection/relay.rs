@@ -178,6 +178,9 @@ impl Connection {
             step = poll_fn(|context| self.poll_step(context, relay.exchange)).await?;
         }
         loop {
+            // Memory has room again as soon as something is taken out of it: with
+            // a slow client, the time when it is sent may be far away.
+            relay.pool.give_credit(relay.exchange);
             match step {
                 Step::Content(pieces, is_last) => {
                     let length = pieces.iter().map(|piece| piece.len() as u64).sum();
@@ -202,7 +205,6 @@ impl Connection {
                 }
                 Step::Failed => return Err(RelayEnd::App),
             }
-            relay.pool.give_credit(relay.exchange);
             while wants_content(&relay.exchange.reply(), upload) {
                 self.upload_more(relay.pool, relay.exchange, record, upload)
                     .await
