@@ -13,14 +13,20 @@ import os
 import select
 import selectors
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
+
+from trivet.supervisor.tracebacks import Folder, Group, described
 
 LINE_BYTES = 64 << 10
 """Longer lines are passed on in pieces of this size."""
 
 SINK_BYTES = 1 << 20
 """What a sink keeps before the readers pause."""
+
+HOLD_S = 0.2
+"""How long a traceback's lines wait for each other: Python writes them one by one."""
 
 _READ_BYTES = 64 << 10
 _STDOUT, _STDERR = 1, 2
@@ -89,10 +95,11 @@ class Sink:
 class OutputReader:
     """One stream of one worker, from its pipe to a sink. Owns the pipe's descriptor."""
 
-    def __init__(self, descriptor: int, sink: Sink, form: Format) -> None:
+    def __init__(self, descriptor: int, sink: Sink, form: "Format | Wrapped") -> None:
         os.set_blocking(descriptor, False)
         self._descriptor = descriptor
         self._form = form
+        self._flush_at: float | None = None
         self._partial = bytearray()
         self.sink = sink
         self.at_eof = False
@@ -136,7 +143,22 @@ class OutputReader:
         if self._partial:
             self.sink.write(self._form(bytes(self._partial)))
             self._partial.clear()
+        self.flush()
         os.close(self._descriptor)
+
+    @property
+    def flush_at(self) -> float | None:
+        """When lines that wait for the rest of their traceback have waited for long enough."""
+        if not isinstance(self._form, Wrapped) or not self._form.is_holding:
+            self._flush_at = None
+        elif self._flush_at is None:
+            self._flush_at = time.monotonic() + HOLD_S
+        return self._flush_at
+
+    def flush(self) -> None:
+        """Pass on what waits for the rest of its traceback."""
+        if isinstance(self._form, Wrapped):
+            self.sink.write(self._form.flush())
 
 
 class OutputCollector:
@@ -162,7 +184,7 @@ class OutputCollector:
         """Take over the two pipes of a worker, until their ends are reached."""
         for pipe, sink, level in ((stdout, self.stdout, "info"), (stderr, self.stderr, "error")):
             prefix = f"[worker {worker}] ".encode()
-            form = wrapped(worker, level) if self._as_json else prefixed(prefix)
+            form = Wrapped(worker, level) if self._as_json else prefixed(prefix)
             reader = OutputReader(pipe, sink, form)
             self._readers.add(reader)
             self._listen_to(reader)
@@ -172,6 +194,17 @@ class OutputCollector:
         for reader in [each for each in self._paused if each.sink.has_room]:
             self._paused.discard(reader)
             self._listen_to(reader)
+
+    def next_deadline(self) -> float | None:
+        """Return when `flush_due` has to be called at the latest, or `None` for no such time."""
+        times = (reader.flush_at for reader in self._readers)
+        return min((time for time in times if time is not None), default=None)
+
+    def flush_due(self, now: float) -> None:
+        """Pass on what has waited for long enough."""
+        for reader in self._readers:
+            if (due := reader.flush_at) is not None and due <= now:
+                reader.flush()
 
     def close(self, timeout_s: float) -> None:
         """Pass on what is still in the pipes, and wait so long for it to be written."""
@@ -206,18 +239,43 @@ def prefixed(prefix: bytes) -> Format:
     return lambda line: b"%s%s\n" % (prefix, line)
 
 
-def wrapped(worker: int, level: str) -> Format:
-    """Return what makes a JSON object of a line, unless it is one already."""
+class Wrapped:
+    """Makes a JSON object of a line, unless it is one already, and one object of a traceback."""
 
-    def form(line: bytes) -> bytes:
-        if line.startswith(b"{") and line.endswith(b"}"):
-            return line + b"\n"
+    def __init__(self, worker: int, level: str) -> None:
+        self._worker = worker
+        self._level = level
+        self._folder = Folder()
+
+    @property
+    def is_holding(self) -> bool:
+        """Whether lines wait for the rest of their traceback."""
+        return self._folder.is_holding
+
+    def __call__(self, line: bytes) -> bytes:
+        """Take a line, and return the objects that are complete."""
+        return b"".join(map(self._object, self._folder.feed(line)))
+
+    def flush(self) -> bytes:
+        """Return what waits, as it is."""
+        return b"".join(map(self._object, self._folder.flush()))
+
+    def _object(self, lines: Group) -> bytes:
+        first = lines[0]
+        if len(lines) == 1 and first.startswith(b"{") and first.endswith(b"}"):
+            return first + b"\n"
         now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="microseconds")
-        event = line.decode("utf-8", "backslashreplace")
-        entry = {"timestamp": now, "level": level, "event": event, "worker": worker}
-        return json.dumps(entry, ensure_ascii=False).encode() + b"\n"
+        event, request_id = described(lines) if len(lines) > 1 else (first, b"")
+        entry = {"timestamp": now, "level": self._level, "event": _text(event)}
+        if len(lines) > 1:
+            entry["exception"] = _text(b"\n".join(lines))
+        if request_id:
+            entry["request_id"] = _text(request_id)
+        return json.dumps(entry | {"worker": self._worker}, ensure_ascii=False).encode() + b"\n"
 
-    return form
+
+def _text(line: bytes) -> str:
+    return line.decode("utf-8", "backslashreplace")
 
 
 def _pieces(line: bytes) -> list[bytes]:

@@ -81,6 +81,7 @@ class Stand:
     def _turn(self, timeout: float | None) -> None:
         self._select(timeout)
         self._output.resume()
+        self._output.flush_due(time.monotonic())
         self._look_for_changes()
         self._take_events()
         self._carry_out(self._policy.tick(time.monotonic()))
@@ -99,7 +100,8 @@ class Stand:
             self._carry_out(self._policy.handle(self._events.popleft(), time.monotonic()))
 
     def _timeout(self) -> float | None:
-        deadline = self._policy.next_deadline()
+        times = (self._policy.next_deadline(), self._output.next_deadline())
+        deadline = min((time for time in times if time is not None), default=None)
         return None if deadline is None else max(0.0, deadline - time.monotonic())
 
     def _carry_out(self, actions: Sequence[do.Action]) -> None:

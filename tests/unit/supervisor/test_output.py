@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from trivet.supervisor import output
-from trivet.supervisor.output import OutputReader, Sink, prefixed, wrapped
+from trivet.supervisor.output import OutputReader, Sink, Wrapped, prefixed
 
 from tests.unit.waiting import DEADLINE_S, wait_until
 
@@ -129,13 +129,13 @@ def test_a_sink_whose_reader_is_gone_takes_everything() -> None:
 
 
 def test_a_plain_line_is_wrapped_in_an_object() -> None:
-    entry = json.loads(wrapped(2, "error")(b"Traceback: \xc3\xbc \xff"))
+    entry = json.loads(Wrapped(2, "error")(b"Trace: \xc3\xbc \xff"))
     assert entry.pop("timestamp").endswith("+00:00")
-    assert entry == {"level": "error", "event": "Traceback: ü \\xff", "worker": 2}
+    assert entry == {"level": "error", "event": "Trace: ü \\xff", "worker": 2}
 
 
 def test_an_object_is_not_wrapped_again() -> None:
-    assert wrapped(2, "info")(b'{"event": "x"}') == b'{"event": "x"}\n'
+    assert Wrapped(2, "info")(b'{"event": "x"}') == b'{"event": "x"}\n'
 
 
 def test_lines_are_written_in_pieces_that_a_pipe_keeps_together() -> None:
@@ -144,3 +144,52 @@ def test_lines_are_written_in_pieces_that_a_pipe_keeps_together() -> None:
     pieces = list(output._whole(line * 10 + long + b"no line end"))
     assert [len(piece) for piece in pieces] == [4000, 4000, 2000, 5001, 11]
     assert b"".join(pieces) == line * 10 + long + b"no line end"
+
+
+TRACEBACK = b"""Traceback (most recent call last):
+  File "app.py", line 3, in boom
+    1 / 0
+ZeroDivisionError: division by zero
+"""
+
+
+def wrapped_objects(pipe: Pipe) -> list[dict[str, object]]:
+    return [json.loads(line) for line in pipe.passed_on().splitlines()]
+
+
+def test_a_traceback_is_one_object() -> None:
+    pipe = Pipe(Wrapped(2, "error"))
+    os.write(pipe.worker, b"before\n" + TRACEBACK + b"after\n")
+    pipe.reader.read()
+    before, failure, after = wrapped_objects(pipe)
+    assert (before["event"], after["event"]) == ("before", "after")
+    assert failure["event"] == "ZeroDivisionError: division by zero"
+    assert failure["exception"] == TRACEBACK.decode().rstrip()
+    pipe.reader.close()
+
+
+def test_the_traceback_of_a_request_has_its_id() -> None:
+    pipe = Pipe(Wrapped(2, "error"))
+    os.write(pipe.worker, b"GET /boom failed, request id 01932b\n" + TRACEBACK)
+    pipe.reader.read()
+    assert wrapped_objects(pipe) == []
+    pipe.reader.close()
+    [failure] = wrapped_objects(pipe)
+    assert failure["event"] == "GET /boom failed, request id 01932b"
+    assert failure["request_id"] == "01932b"
+    assert str(failure["exception"]).endswith("ZeroDivisionError: division by zero")
+
+
+def test_a_traceback_that_does_not_go_on_waits_for_a_while_only() -> None:
+    pipe = Pipe(Wrapped(2, "error"))
+    os.write(pipe.worker, TRACEBACK[:40])
+    pipe.reader.read()
+    first = pipe.reader.flush_at
+    assert first is not None
+    assert pipe.reader.flush_at == first
+    pipe.reader.flush()
+    assert [each["event"] for each in wrapped_objects(pipe)] == [
+        "Traceback (most recent call last):"
+    ]
+    assert not pipe.reader.flush_at
+    pipe.reader.close()
