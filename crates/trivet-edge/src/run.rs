@@ -168,6 +168,7 @@ fn start_servers(shared: &Arc<Shared>) -> Servers {
         let serve = move || {
             let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
+                .max_blocking_threads(8)
                 .build()
             else {
                 return;
