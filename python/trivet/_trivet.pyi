@@ -61,7 +61,7 @@ class AsgiLink:
     def fail(self, number: int, slot: int, error: str, place: str) -> None:
         """Say that the app broke."""
 
-    def want(self, number: int, slot: int, bytes: int) -> None:
+    def want(self, number: int, slot: int, amount: int) -> None:
         """Ask for so many bytes more of streamed request content."""
 
     def flush(self) -> bool:

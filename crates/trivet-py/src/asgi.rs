@@ -224,8 +224,8 @@ impl AsgiLink {
         );
     }
 
-    /// Ask for `bytes` more of streamed request content.
-    fn want(&self, number: u64, slot: u16, bytes: u32) {
+    /// Ask for `amount` bytes more of streamed request content.
+    fn want(&self, number: u64, slot: u16, amount: u32) {
         let mut state = self.state.lock();
         put_frame(
             state.out(),
@@ -233,7 +233,7 @@ impl AsgiLink {
             Flags::default(),
             slot,
             number,
-            &bytes.to_le_bytes(),
+            &amount.to_le_bytes(),
         );
     }
 
