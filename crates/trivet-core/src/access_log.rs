@@ -94,9 +94,10 @@ impl AccessRecord<'_> {
 
     /// The level of the line in the words of structlog.
     const fn level(&self) -> &'static str {
-        match (self.status, self.aborted) {
-            (500.., _) => "error",
-            (_, true) => "warning",
+        match (self.status, self.aborted, self.error) {
+            // A good status with an error: the answer broke off behind its head.
+            (500.., _, _) | (..400, _, Some(_)) => "error",
+            (_, true, _) => "warning",
             _ => "info",
         }
     }

@@ -126,18 +126,20 @@ fn text_lines_stand_in_columns() {
 
 #[test]
 fn the_level_tells_failures_from_the_rest() {
-    let level = |status, aborted| {
+    let level = |status, aborted, error| {
         AccessRecord {
             status,
             aborted,
+            error,
             ..RECORD
         }
         .level()
     };
-    assert_eq!(level(200, false), "info");
-    assert_eq!(level(404, false), "info");
-    assert_eq!(level(200, true), "warning");
-    assert_eq!(level(500, true), "error");
+    assert_eq!(level(200, false, None), "info");
+    assert_eq!(level(404, false, Some("edge.not_found")), "info");
+    assert_eq!(level(200, true, None), "warning");
+    assert_eq!(level(500, true, None), "error");
+    assert_eq!(level(200, false, Some("KeyError: 'x'")), "error");
 }
 
 proptest! {

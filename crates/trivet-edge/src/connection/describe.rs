@@ -104,6 +104,9 @@ impl Connection {
 
 /// The part of `path` below `mount`.
 fn below<'a>(path: &'a [u8], mount: &[u8]) -> Option<&'a [u8]> {
+    if path == b"*" {
+        return Some(path); // Asks about the server as a whole (RFC 9110 section 9.3.7).
+    }
     let rest = path.strip_prefix(mount)?;
     match rest.first() {
         None | Some(b'/') => Some(rest),
@@ -161,5 +164,6 @@ mod tests {
         assert_eq!(below(b"/other", b"/shop"), None);
         assert_eq!(below(b"/other", b""), Some(&b"/other"[..]));
         assert_eq!(below(b"*", b""), Some(&b"*"[..]));
+        assert_eq!(below(b"*", b"/shop"), Some(&b"*"[..]));
     }
 }

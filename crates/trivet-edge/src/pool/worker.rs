@@ -124,7 +124,10 @@ impl Worker {
         let attempt = place.attempts;
         place.attempts = place.attempts.saturating_add(1);
         drop(place);
-        exchange.reply().handed_out_us = now_us;
+        let mut reply = exchange.reply();
+        reply.handed_out_us = now_us;
+        reply.worker = Some(self.number);
+        drop(reply);
         self.claim.page().hand_out(slot, number);
         let out = match &exchange.descriptor {
             None => self.out(),
@@ -365,10 +368,8 @@ impl Worker {
         let app_us = view.head.app_us;
         let content = u32::try_from(view.content.len()).unwrap_or(u32::MAX);
         self.service.record(app_us);
-        let worker = self.number;
         exchange.tell(|reply| {
             reply.app_us = app_us;
-            reply.worker = Some(worker);
             reply.whole = ended;
             reply.ended |= ended;
             if !ended {
