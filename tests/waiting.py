@@ -12,12 +12,15 @@ LOOK_S = 0.005
 
 
 def wait_until(
-    condition: Callable[[], T | None], otherwise: Callable[[], str], deadline_s: float = DEADLINE_S
+    condition: Callable[[], T | None],
+    otherwise: Callable[[], str] | str,
+    deadline_s: float = DEADLINE_S,
 ) -> T:
     """Return the first true value of `condition`.
 
     Raises:
-        AssertionError: It stayed false until the deadline; `otherwise` says what was seen.
+        AssertionError: It stayed false until the deadline; `otherwise` says what was waited for,
+            or, called, what was seen.
     """
     pause = time.sleep  # the one pause in the tests, between two looks
     end = time.monotonic() + deadline_s
@@ -25,4 +28,5 @@ def wait_until(
         if value := condition():
             return value
         pause(LOOK_S)
-    raise AssertionError(otherwise())
+    waited = f"waited {deadline_s:g} s for {otherwise}"
+    raise AssertionError(waited if isinstance(otherwise, str) else otherwise())

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.unit import fake_native
-from tests.unit.waiting import DEADLINE_S, wait_until
+from tests.waiting import DEADLINE_S, wait_until
 
 try:
     from trivet import _trivet  # noqa: F401 - whether it is there is the question
@@ -99,7 +99,7 @@ class StandProcess:
 
     def wait_messages(self, kind: str, count: int) -> list[dict[str, Any]]:
         found = wait_until(
-            lambda: len(self.messages(kind)) >= count and self.messages(kind),
+            lambda: self.messages(kind) if len(self.messages(kind)) >= count else None,
             f"{count} x {kind}; stderr:\n{self.stderr}",
         )
         assert found

@@ -10,7 +10,7 @@ import pytest
 from trivet.supervisor import output
 from trivet.supervisor.output import OutputReader, Sink, Wrapped, prefixed
 
-from tests.unit.waiting import DEADLINE_S, wait_until
+from tests.waiting import DEADLINE_S, wait_until
 
 
 class Pipe:

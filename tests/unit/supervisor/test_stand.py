@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.supervisor.conftest import APP, Start
-from tests.unit.waiting import wait_until
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,7 @@ import pytest
 from trivet.supervisor import watch
 from trivet.supervisor.watch import Wanted, Watcher, describe_changes
 
-from tests.unit.waiting import wait_until
+from tests.waiting import wait_until
 
 FOLDER = Path("/srv/shop")
 WANTED = Wanted(["*.py", ".env"], [".venv", "__pycache__", "*_pb2.py"])

@@ -13,7 +13,7 @@ import pytest
 from trivet.wire import worker_control
 from trivet.wire.line_socket import LineSocket
 
-from tests.unit.waiting import DEADLINE_S
+from tests.waiting import DEADLINE_S
 
 pytestmark = pytest.mark.slow
 
