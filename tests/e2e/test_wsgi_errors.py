@@ -24,8 +24,10 @@ def trace_of(stand: Stand, request_id: str, last: str) -> list[str]:
     """Wait for the worker's lines about a request, up to one that starts with `last`."""
 
     def lines() -> list[str]:
-        events = [str(line["event"]) for line in stand.log() if line.get("worker")]
-        events = [event for event in events if event != "request"]
+        told = [line for line in stand.log() if line.get("worker") and line["event"] != "request"]
+        # A traceback is one event, with all its lines in `exception`.
+        texts = [str(line.get("exception", line["event"])) for line in told]
+        events = [part for text in texts for part in text.splitlines()]
         first = next((at for at, text in enumerate(events) if request_id in text), None)
         rest = events[first:] if first is not None else []
         end = next((at for at, text in enumerate(rest) if text.startswith(last)), None)
