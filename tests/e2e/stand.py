@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
@@ -194,14 +194,16 @@ def start(
     env: Mapping[str, str] | None = None,
     bind: bool = True,
     ready: bool = True,
+    prefix: Sequence[str] = (),
 ) -> Stand:
     """Start `trivet serve ARGUMENTS` in `cwd`, on a port of its own.
 
     The listening socket is made here and handed over (`fd://N`), so that no other process can
-    take the port in between. With `ready`, wait until the stand serves.
+    take the port in between. With `ready`, wait until the stand serves. `prefix` is a program
+    that runs it, such as `unshare`.
     """
     environment = clean_environment(env)
-    command = [str(TRIVET), "serve", *arguments]
+    command = [*prefix, str(TRIVET), "serve", *arguments]
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
         port = listener.getsockname()[1]
         if bind:

@@ -23,7 +23,7 @@ GUARDED = f"{FLASK}\nif __name__ == '__main__':\n    app.run(host='0.0.0.0', por
 
 def serve_fails(project: Project, *arguments: str, code: int, **options: str) -> Ended:
     """Run a `trivet serve` that must end by itself without having served."""
-    ended = project.run("serve", *arguments, env=options)
+    ended = project.run("serve", *arguments, env={"WEB_CONCURRENCY": "1", **options})
     assert (ended.code, ended.out) == (code, ""), ended.err
     assert "ready in" not in ended.err
     return ended
