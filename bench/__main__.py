@@ -57,7 +57,10 @@ def run_verb(options: argparse.Namespace) -> int:
     """Do what the command line asks."""
     if options.verb == "setup":
         return install.setup(tell)
-    servers = catalogue(options.trivet.absolute(), tuple(shlex.split(options.trivet_options)))
+    trivet_options = tuple(shlex.split(options.trivet_options))
+    if options.verb == "upload" and not trivet_options:
+        trivet_options = ("--config", str(paths.BENCH / "upload.toml"))
+    servers = catalogue(options.trivet.absolute(), trivet_options)
     if options.verb == "page":
         write_page(servers)
         return 0
