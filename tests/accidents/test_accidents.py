@@ -76,7 +76,7 @@ def test_a_module_that_does_not_exist_ends_the_start_with_3_and_a_hint(project: 
 
 
 def test_a_killed_worker_costs_no_request_that_may_be_repeated(serve: Serve) -> None:
-    stand = serve("--threads", "2")
+    stand = serve("--threads", "2", "--no-access-log")
     with Load(stand.port, [("GET", "/brief"), ("HEAD", "/brief")], clients=8) as load:
         for kills in (1, 2, 3):
             os.kill(stand.children("worker")[0], signal.SIGKILL)
@@ -131,7 +131,9 @@ def test_the_client_of_a_killed_worker_gets_an_honest_page_where_a_retry_is_unsa
 def test_a_syntax_error_keeps_the_old_code_until_it_is_repaired(
     serve: Serve, project: Project, by: str
 ) -> None:
-    stand = serve("--log-format", "text", *(["--reload"] if by == "--reload" else []))
+    stand = serve(
+        "--log-format", "text", "--no-access-log", *(["--reload"] if by == "--reload" else [])
+    )
 
     def changed(old: str, new: str) -> None:
         rewrite(project, old, new)

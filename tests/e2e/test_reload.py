@@ -24,6 +24,7 @@ def app(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
     yield body
 """
+QUIET = ("--log-format", "text", "--no-access-log")
 REQUESTS = [("GET", "/"), ("POST", "/"), ("PUT", "/a?b=c")]
 
 
@@ -37,7 +38,7 @@ def wait_until_gone(stand: Stand, workers: list[int]) -> None:
 
 @pytest.mark.slow
 def test_ten_reloads_in_a_row_fail_no_request(serve: Serve) -> None:
-    stand = serve(APP, "--workers", "2", "--log-format", "text")
+    stand = serve(APP, "--workers", "2", *QUIET)
     with Load(stand.port, REQUESTS) as load:
         for count in range(1, 11):
             before = stand.children("worker")
@@ -49,9 +50,11 @@ def test_ten_reloads_in_a_row_fail_no_request(serve: Serve) -> None:
     assert len(stand.children("worker")) == 2
 
 
-def test_signals_that_come_during_a_reload_make_one_more(serve: Serve) -> None:
-    stand = serve(APP, "--workers", "1", "--log-format", "text")
+def test_a_signal_during_a_reload_makes_one_more(serve: Serve) -> None:
+    stand = serve(APP, "--workers", "1", *QUIET)
     with Load(stand.port, REQUESTS, clients=2) as load:
+        stand.signal(signal.SIGHUP)
+        wait_until(lambda: len(stand.children("worker")) > 1, stand.describe)
         for _ in range(5):
             stand.signal(signal.SIGHUP)
         wait_for_reloads(stand, 2)
@@ -61,7 +64,7 @@ def test_signals_that_come_during_a_reload_make_one_more(serve: Serve) -> None:
 
 def test_new_code_answers_after_a_reload(serve: Serve, project: Project) -> None:
     project.write({"app.py": APP})
-    stand = serve(project.folder, "--workers", "2", "--log-format", "text")
+    stand = serve(project.folder, "--workers", "2", *QUIET)
     assert stand.get("/").text == "1"
     project.write({"app.py": APP.replace("VERSION = 1", "VERSION = 2")})
     stand.signal(signal.SIGHUP)
@@ -73,7 +76,7 @@ def test_a_running_request_is_finished_by_the_code_that_began_it(
     serve: Serve, project: Project
 ) -> None:
     project.write({"app.py": APP})
-    stand = serve(project.folder, "--workers", "1", "--log-format", "text")
+    stand = serve(project.folder, "--workers", "1", *QUIET)
     connection = stand.connect()
     connection.request("GET", "/held")
     wait_until((project.folder / "arrived").exists, stand.describe)
@@ -92,7 +95,7 @@ def test_code_that_does_not_load_is_told_and_the_old_serves(
     serve: Serve, project: Project, broken: str
 ) -> None:
     project.write({"app.py": APP})
-    stand = serve(project.folder, "--workers", "2", "--log-format", "text")
+    stand = serve(project.folder, "--workers", "2", *QUIET)
     project.write({"app.py": APP + broken})
     with Load(stand.port, REQUESTS, clients=2) as load:
         stand.signal(signal.SIGHUP)
@@ -106,7 +109,7 @@ def test_code_that_does_not_load_is_told_and_the_old_serves(
 def test_a_saved_file_reloads(serve: Serve, project: Project, polling: bool) -> None:  # noqa: FBT001
     project.write({"app.py": APP, "templates/page.html": "x"})
     env = {"PYTHONPATH": without_watchfiles(project.folder.parent)} if polling else {}
-    stand = serve(project.folder, "--workers", "1", "--log-format", "text", "--reload", env=env)
+    stand = serve(project.folder, "--workers", "1", *QUIET, "--reload", env=env)
     # Whether the watcher has begun cannot be seen, so the file is saved until it is noticed.
     versions = iter(range(2, 1000))
 

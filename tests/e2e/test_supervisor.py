@@ -122,7 +122,7 @@ def waits(stand: Stand) -> list[str]:
 
 
 def test_ttin_and_ttou_change_the_number_of_workers(serve: Serve) -> None:
-    stand = serve(APP, "--workers", "1")
+    stand = serve(APP, "--workers", "1", "--no-access-log")
     with Load(stand.port, [("GET", "/"), ("POST", "/")], clients=2) as load:
         stand.signal(signal.SIGTTIN)
         wait_until(lambda: len(stand.children("worker")) == 2, stand.describe)
