@@ -19,6 +19,7 @@ from trivet.config.source import environment, file
 from trivet.config.source.dotenv import read_env_file
 from trivet.config.source.platform import Platform, connection_limit
 from trivet.config.value.kind import BadValueError, read_value
+from trivet.config.value.path import expanded, is_folder
 from trivet.errors import ConfigError, Notice
 
 _PLATFORM = 2
@@ -106,7 +107,7 @@ class _Loading:
     def _file(self, told: object, upper: Sequence[Mapping[str, Raw]]) -> file.ConfigFile | None:
         told = told or self.environ.get(environment.CONFIG) or None
         if told is not None:
-            return file.read(self.cwd / Path(str(told)).expanduser(), self.cwd)
+            return file.read(self.cwd / expanded(str(told)), self.cwd)
         chdir = next((source["chdir"] for source in upper if "chdir" in source), None)
         path = file.find(self.cwd / str(chdir.value) if chdir else self.cwd)
         return file.read(path, self.cwd) if path else None
@@ -199,7 +200,7 @@ class _Loading:
         for path in ("chdir", "app_dir", "buffers.folder"):
             raw = self._highest(path)
             value = self.values[path]
-            if raw and value and not value.is_dir():
+            if raw and value and not is_folder(value):
                 code = "config.file_missing"
                 self._problem(raw, f"names no folder: `{raw.value}`", None, code=code)
 

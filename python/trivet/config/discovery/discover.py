@@ -16,6 +16,7 @@ from trivet.config.discovery.module import (
 )
 from trivet.config.loaded import Loaded
 from trivet.config.suggestion import nearest
+from trivet.config.value.path import expanded, is_file, is_folder
 from trivet.errors import AppLoadError, ConfigError, Place
 
 
@@ -109,23 +110,23 @@ def _is_path(text: str) -> bool:
 
 def _is_plain_folder(text: str, folder: Path) -> bool:
     """Say whether a name is a folder's and no module's: a folder without `__init__.py` is both."""
-    if not text or not (folder / text).is_dir():
+    if not text or not is_folder(folder / text):
         return False
     spec = locate(text, folder) if text.isidentifier() else None
     return spec is None or not spec.has_location
 
 
 def _at_path(text: str, wanted: str | None, folder: Path, target: str) -> search.Candidate:
-    path = (folder / Path(text).expanduser()).resolve()
-    if path.is_dir() and not (path / "__init__.py").is_file():
+    path = (folder / expanded(text)).resolve()
+    if is_folder(path) and not is_file(path / "__init__.py"):
         if wanted is not None:
             raise expression.bad(target)
         candidate = search.in_folder(path)
         if candidate is None:
             raise _not_found(path)
         return candidate
-    file = path / "__init__.py" if path.is_dir() else path
-    if not file.is_file():
+    file = path / "__init__.py" if is_folder(path) else path
+    if not is_file(file):
         raise _no_file(text, path, wanted)
     module, root = _module_of(file)
     return _in_module(module, file, wanted, root)
@@ -229,7 +230,7 @@ def _modules_here(folder: Path) -> dict[str, Path]:
 
 
 def _no_file(text: str, path: Path, wanted: str | None) -> AppLoadError:
-    near = sorted(path.parent.glob("*.py")) if path.parent.is_dir() else []
+    near = sorted(path.parent.glob("*.py")) if is_folder(path.parent) else []
     meant = nearest(path.name, [each.name for each in near])
     name = str(Path(text).with_name(meant)) if meant else ""
     again = f"{name}:{wanted}" if wanted else name

@@ -15,6 +15,7 @@ from trivet.config.settings import Settings
 from trivet.config.source.places import places
 from trivet.config.source.toml import TOMLDecodeError, loads
 from trivet.config.suggestion import nearest
+from trivet.config.value.path import is_file
 from trivet.errors import ConfigError, Place
 
 NAME: Final = "trivet.toml"
@@ -43,10 +44,10 @@ def find(start: Path) -> Path | None:
     """
     folders = [start, *(folder for folder in start.parents if not _is_public(folder))]
     for folder in folders:
-        if (folder / NAME).is_file():
+        if is_file(folder / NAME):
             return folder / NAME
     for folder in folders:
-        if (folder / PROJECT).is_file() and _has_table(folder / PROJECT):
+        if is_file(folder / PROJECT) and _has_table(folder / PROJECT):
             return folder / PROJECT
     return None
 

@@ -13,6 +13,7 @@ from trivet.config.option import Option, without_none
 from trivet.config.suggestion import nearest
 from trivet.config.value.bind import Bind
 from trivet.config.value.duration import Duration
+from trivet.config.value.path import expanded
 from trivet.config.value.peer import Peer
 from trivet.config.value.size import Size
 
@@ -153,7 +154,7 @@ def _read_path(raw: object, base: Path) -> Path:
     if not isinstance(raw, (str, Path)) or not str(raw) or "\0" in str(raw):
         raise ValueError("must be a path")
     # `..` is left to the kernel, which knows where a symbolic link leads.
-    return base / Path(raw).expanduser()
+    return base / expanded(raw)
 
 
 def _read_duration(raw: object, _base: Path) -> Duration:
