@@ -197,12 +197,14 @@ class _Loading:
             return None
 
     def _check_folders(self) -> None:
-        for path in ("chdir", "app_dir", "buffers.folder"):
+        for path in ("chdir", "app_dir", "buffers.folder", "reload.directories"):
             raw = self._highest(path)
             value = self.values[path]
-            if raw and value and not is_folder(value):
-                code = "config.file_missing"
-                self._problem(raw, f"names no folder: `{raw.value}`", None, code=code)
+            for folder in value if isinstance(value, tuple) else (value,):
+                if raw and folder and not is_folder(folder):
+                    shown = file.shown(folder, self.cwd) if value is not folder else raw.value
+                    code = "config.file_missing"
+                    self._problem(raw, f"names no folder: `{shown}`", None, code=code)
 
     def _read_env_files(self) -> None:
         variables: dict[str, str] = {}

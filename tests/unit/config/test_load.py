@@ -347,6 +347,10 @@ def test_toml_that_ends_too_early_is_shown_with_its_last_line(load_in: Load, pro
         ("env = 1", "`env` must be a table of names and texts, not `1`"),
         ('app_dir = ""', "`app_dir` must be a path"),
         ('app_dir = "nowhere"', "`app_dir` names no folder: `nowhere`"),
+        (
+            '[reload]\ndirectories = [".", "nowhere"]',
+            "`reload.directories` names no folder: `nowhere`",
+        ),
         ('chdir = "nowhere"', "`chdir` names no folder: `nowhere`"),
         ('env_file = "no.env"', "cannot read the environment file `no.env`"),
     ],
