@@ -129,8 +129,8 @@ fn the_level_tells_failures_from_the_rest() {
     let level = |status, aborted, error| {
         AccessRecord {
             status,
-            aborted,
             error,
+            aborted,
             ..RECORD
         }
         .level()

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from trivet.config.value.path import expanded, is_file, is_folder
 
-STRANGE = ["x" * 300, "a\0b", "~nobody-has-this-name/x", "/proc/1/root/x"]
+STRANGE = ["x" * 300, "a\0b", "~nobody-has-this-name/x", "/proc/1/cwd/x"]
 
 
 def test_what_is_there_is_seen(tmp_path: Path) -> None:
