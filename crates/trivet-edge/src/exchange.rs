@@ -72,6 +72,18 @@ pub struct Reply {
     pub handed_out_us: u64,
 }
 
+impl Reply {
+    /// The credit that is due to the worker, if any: nothing while more than
+    /// `memory` waits for the client, or when no more content comes.
+    pub(crate) fn take_credit(&mut self, memory: u64) -> Option<u32> {
+        /// Below this a credit frame would cost more than it saves; the
+        /// worker's first credit is several times as large.
+        const LEAST: u32 = 64 << 10;
+        let is_due = self.uncredited >= LEAST && !self.ended && self.buffered <= memory;
+        is_due.then(|| std::mem::take(&mut self.uncredited))
+    }
+}
+
 /// A request and its answer.
 #[derive(Debug)]
 pub struct Exchange {

@@ -165,15 +165,9 @@ impl Pool {
 
     /// Let the worker send as many bytes more as have found a place.
     pub fn give_credit(&self, exchange: &Exchange) {
-        /// Below this a credit frame would cost more than it saves; the
-        /// worker's first credit is several times as large.
-        const LEAST: u32 = 64 << 10;
-        let mut reply = exchange.reply();
-        if reply.uncredited < LEAST || reply.ended || reply.buffered > self.response_memory {
+        let Some(bytes) = exchange.reply().take_credit(self.response_memory) else {
             return;
-        }
-        let bytes = std::mem::take(&mut reply.uncredited);
-        drop(reply);
+        };
         self.send(
             exchange,
             Kind::Credit,

@@ -389,12 +389,9 @@ impl Worker {
 
     /// As `Pool::give_credit`, for a caller that holds the pool's lock.
     fn give_credit(&mut self, header: &Header, exchange: &Exchange, memory: u64) {
-        let mut reply = exchange.reply();
-        if reply.uncredited < 64 << 10 || reply.buffered > memory {
+        let Some(bytes) = exchange.reply().take_credit(memory) else {
             return;
-        }
-        let bytes = std::mem::take(&mut reply.uncredited);
-        drop(reply);
+        };
         let (slot, number) = (header.slot, header.request);
         put_frame(
             self.out(),
