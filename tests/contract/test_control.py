@@ -84,7 +84,15 @@ def test_what_the_edge_says_survives_the_way(message: control.FromEdge) -> None:
 
 @given(
     st.one_of(
-        st.builds(control.AddWorker, fds=U32, worker=U32, pid=U32, threads=U32, concurrency=U32),
+        st.builds(
+            control.AddWorker,
+            fds=U32,
+            worker=U32,
+            app=U32,
+            pid=U32,
+            threads=U32,
+            concurrency=U32,
+        ),
         st.builds(control.DrainWorker, worker=U32),
         st.builds(control.WorkerDied, worker=U32, reason=TEXT),
         st.builds(control.Drain, deadline_ms=U32),

@@ -47,7 +47,7 @@ def test_an_invalid_document_is_refused_by_python(vector: dict[str, Any]) -> Non
 
 def test_the_default_configuration_survives_the_way() -> None:
     listener = Listener(name="127.0.0.1:8000", port=8000, unix=False)
-    config = to_edge_config(Settings(), [listener], app="app:app")
+    config = to_edge_config(Settings(), [listener], apps=[("app:app", Settings())])
     _trivet.check_edge_config(config.to_json())
     assert EdgeConfig.from_json(config.to_json()) == config
 
@@ -66,7 +66,7 @@ def test_the_edge_accepts_whatever_the_settings_do(bound: str, tmp_path: Path) -
     ]
     (tmp_path / "trivet.toml").write_text("".join(lines))
     settings = load({}, {}, tmp_path, Platform(cpus=2, cpus_because="two")).settings
-    config = to_edge_config(settings, [], app="app:app")
+    config = to_edge_config(settings, [], apps=[("app:app", settings)])
     _trivet.check_edge_config(config.to_json())
     assert EdgeConfig.from_json(config.to_json()) == config
 

@@ -94,7 +94,7 @@ async fn live(control: OwnedFd) -> i32 {
         })
         .collect();
     let mut tasks = vec![tokio::spawn(sweep(Arc::clone(&shared)))];
-    if let Some(pool) = &shared.pool {
+    for pool in shared.apps.pools() {
         tasks.push(tokio::spawn(rescue(Arc::clone(pool))));
     }
     outbox.send(FromEdge::Ready {
@@ -259,12 +259,11 @@ impl Stage<'_> {
     }
 
     fn act(&self, message: &ToEdge, descriptors: Vec<OwnedFd>) {
-        let Some(pool) = &self.shared.pool else {
-            return;
-        };
+        let apps = &self.shared.apps;
         match *message {
             ToEdge::AddWorker {
                 worker,
+                app,
                 pid,
                 threads,
                 concurrency,
@@ -274,7 +273,11 @@ impl Stage<'_> {
                     threads,
                     concurrency,
                 };
-                if let Err(reason) = self.add_worker(pool, worker, pid, capacity, descriptors) {
+                let added = apps
+                    .pool(app)
+                    .ok_or_else(|| format!("there is no app number {app}"))
+                    .and_then(|pool| self.add_worker(pool, worker, pid, capacity, descriptors));
+                if let Err(reason) = added {
                     self.outbox.send(FromEdge::WorkerLost {
                         worker,
                         reason,
@@ -284,7 +287,10 @@ impl Stage<'_> {
                 }
             }
             ToEdge::DrainWorker { worker } => {
-                pool.drain_worker(worker);
+                // Only the pool that has it does anything.
+                for pool in apps.pools() {
+                    pool.drain_worker(worker);
+                }
             }
             ToEdge::ReopenLogs => {
                 if let Some(log) = self.shared.access_log() {
@@ -292,7 +298,10 @@ impl Stage<'_> {
                 }
             }
             ToEdge::Status { id } => {
-                let (queued, in_flight) = pool.load();
+                let (queued, in_flight) = apps
+                    .pools()
+                    .map(|pool| pool.load())
+                    .fold((0, 0), |sum, load| (sum.0 + load.0, sum.1 + load.1));
                 self.outbox.send(FromEdge::Status {
                     id,
                     connections: self.shared.connections(),

@@ -15,7 +15,7 @@ use trivet_wire::edge_config::{self, EdgeConfig, Underscores};
 
 use crate::access_log::AccessLog;
 use crate::clock::unix_us;
-use crate::pool::Pool;
+use crate::mount::Mounts;
 use crate::spool::SpoolFolder;
 use crate::watch::Watches;
 
@@ -58,7 +58,7 @@ impl RoutePolicy {
 #[derive(Debug)]
 pub struct Shared {
     pub(crate) config: EdgeConfig,
-    pub(crate) pool: Option<Arc<Pool>>,
+    pub(crate) apps: Mounts,
     pub(crate) watches: Watches,
     pub(crate) spool: SpoolFolder,
     pub(crate) trusted: TrustedProxies,
@@ -88,10 +88,6 @@ impl Shared {
             TrustedProxies::parse(&config.trusted_proxies).map_err(SetupError::TrustedProxies)?;
         let access_log = open_access_log(&config.access_log)?;
         let response_memory = u64::from(config.buffers.response_memory_bytes);
-        let pool = config
-            .app
-            .as_ref()
-            .map(|app| Arc::new(Pool::new(app.queue, app.window, response_memory)));
         let body_bytes = config.limits.request_body_bytes;
         let route = |route: &edge_config::Route| {
             let path = route.path.strip_suffix('*');
@@ -103,7 +99,7 @@ impl Shared {
             }
         };
         Ok(Self {
-            pool,
+            apps: Mounts::new(&config.apps, response_memory),
             watches: Watches::default(),
             spool: SpoolFolder::new(config.buffers.folder.as_deref()),
             trusted,

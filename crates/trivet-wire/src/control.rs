@@ -31,6 +31,8 @@ pub enum ToEdge {
         fds: u32,
         /// The worker's number, never used twice.
         worker: u32,
+        /// The app's place in [`EdgeConfig::apps`].
+        app: u32,
         /// Its process.
         pid: u32,
         /// Threads that run requests; 1 for an event loop.

@@ -33,8 +33,9 @@ pub struct EdgeConfig {
     pub access_log: AccessLog,
     /// Value of the `Server` field; `null` for none.
     pub server_field: Option<String>,
-    /// The app behind the edge; `null` for none.
-    pub app: Option<App>,
+    /// The apps behind the edge, by the number that `add_worker` gives; a path belongs to the
+    /// one with the longest mount.
+    pub apps: Vec<App>,
     /// Policies by path; the first match counts.
     pub routes: Vec<Route>,
 }
@@ -143,7 +144,7 @@ pub enum AccessFormat {
     Text,
 }
 
-/// The app behind the edge.
+/// An app behind the edge.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct App {
@@ -219,7 +220,7 @@ impl EdgeConfig {
 
     /// What the edge accepts from a client must fit the frames that it sends.
     fn fits_frames(&self) -> Result<(), EdgeConfigError> {
-        let mount = self.app.as_ref().map_or(0, |app| app.mount.len() as u64);
+        let mounts = self.apps.iter().map(|app| app.mount.len() as u64);
         let checks = [
             (
                 "buffers.request_memory_bytes",
@@ -231,7 +232,7 @@ impl EdgeConfig {
                 u64::from(self.limits.request_head_bytes),
                 u64::from(MAX_HEAD_BYTES),
             ),
-            ("app.mount", mount, u64::from(u16::MAX)),
+            ("apps.mount", mounts.max().unwrap_or(0), u64::from(u16::MAX)),
         ];
         for (field, value, most) in checks {
             if value > most {

@@ -12,17 +12,21 @@ from trivet.cli.options import configured, load_configuration
 
 
 def check(parameters: Mapping[str, Any]) -> int:
-    """Check configuration and app, and say what was found; errors are raised."""
+    """Check configuration and apps, and say what was found; errors are raised."""
     loaded = load_configuration(parameters)
     from trivet.config.discovery import discover
 
-    app = discover(loaded, os.environ)
+    found = [(each, discover(each, os.environ)) for each in loaded.apps]
     from trivet.supervisor.check import check_app
 
-    report = check_app(loaded, app)
-    what = ", ".join(filter(None, [report.framework, report.interface.upper()]))
-    click.echo(f"configuration  {loaded.file or 'no file'}: no errors")
-    click.echo(f"app            {app.target}: loaded in {report.seconds:.2f} s ({what})")
+    lines = [f"configuration  {loaded.file or 'no file'}: no errors"]
+    for each, app in found:
+        report = check_app(each, app)
+        what = ", ".join(filter(None, [report.framework, report.interface.upper()]))
+        name = f"{each.name}: " if each.name else ""
+        loaded_in = f"loaded in {report.seconds:.2f} s ({what})"
+        lines.append(f"app            {name}{app.target}: {loaded_in}")
+    click.echo("\n".join(lines))
     return 0
 
 

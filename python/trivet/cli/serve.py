@@ -33,10 +33,10 @@ def _serve(*, print_config: bool, check_config: bool, **parameters: Any) -> int:
     loaded = load_configuration(parameters)
     from trivet.config.discovery import discover
 
-    app = discover(loaded, os.environ)
+    apps = [discover(app, os.environ) for app in loaded.apps]
     from trivet import supervisor
 
-    return supervisor.run(loaded, app)
+    return supervisor.run(loaded, apps)
 
 
 command = configured("serve")(_serve)

@@ -5,7 +5,7 @@ Owns every default of Trivet. Decides nothing at run time and starts nothing.
 
 from trivet.config.edge import to_edge_config
 from trivet.config.load import load
-from trivet.config.loaded import Loaded, Origin
+from trivet.config.loaded import ConfiguredApp, Loaded, Origin
 from trivet.config.settings import Settings
 from trivet.config.source.platform import Platform
 from trivet.config.value.bind import Bind
@@ -14,6 +14,7 @@ from trivet.config.value.size import Size
 
 __all__ = [
     "Bind",
+    "ConfiguredApp",
     "Duration",
     "Loaded",
     "Origin",

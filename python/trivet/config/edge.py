@@ -9,14 +9,18 @@ from trivet.wire.edge_config import AccessFormat, EdgeConfig, Listener, Undersco
 
 
 def to_edge_config(
-    settings: Settings, listeners: Sequence[Listener], *, app: str | None, colour: bool = False
+    settings: Settings,
+    listeners: Sequence[Listener],
+    *,
+    apps: Sequence[tuple[str, Settings]],
+    colour: bool = False,
 ) -> EdgeConfig:
     """Make the edge's document.
 
     Args:
         settings: As loaded.
         listeners: The open sockets, in the order in which their descriptors are handed over.
-        app: The app's name for messages; `None` for an edge without an app.
+        apps: Name for messages and settings of each app, by number.
         colour: Whether the text format of the access log uses colours.
     """
     server = settings.server
@@ -31,7 +35,7 @@ def to_edge_config(
         underscores=Underscores(server.underscores),
         access_log=_access_log(settings, colour=colour),
         server_field=server.server_field,
-        app=None if app is None else _app(settings, app),
+        apps=tuple(_app(name, own) for name, own in apps),
         routes=tuple(map(_route, settings.route)),
     )
 
@@ -81,7 +85,7 @@ def _access_log(settings: Settings, *, colour: bool) -> edge_config.AccessLog:
     )
 
 
-def _app(settings: Settings, name: str) -> edge_config.App:
+def _app(name: str, settings: Settings) -> edge_config.App:
     return edge_config.App(
         name=name,
         mount=settings.server.root_path,

@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from trivet.config.loaded import Loaded
-from trivet.config.option import Definition, definitions, rows_type
+from trivet.config.loaded import ConfiguredApp, Loaded
+from trivet.config.option import Definition, app_keys, definitions, rows_type
 from trivet.config.settings import Settings
 from trivet.config.suggestion import nearest
 from trivet.errors import ConfigError
@@ -32,20 +32,30 @@ class Change(msgspec.Struct, frozen=True):
 
 
 def explained(loaded: Loaded) -> tuple[Line, ...]:
-    """Show every option, in the order of the reference."""
-    return tuple(
+    """Show every option in the order of the reference, then what the apps have of their own."""
+    stand = (
         Line(each.path, written(_value(loaded.settings, each.path)), str(loaded.origins[each.path]))
         for each in _shown()
     )
+    apps = (
+        Line(path, written(_value(app.settings, each.path)), str(app.origins[each.path]))
+        for path, app, each in _of_apps(loaded)
+        if app.origins[each.path] != loaded.origins[each.path]
+    )
+    return (*stand, *apps)
 
 
 def value_of(loaded: Loaded, path: str) -> str:
-    """Show one option.
+    """Show one option, of the stand or, as `app.NAME.KEY`, of one app.
 
     Raises:
         ConfigError: If there is none of this name.
     """
-    names = [each.path for each in _shown()]
+    apps = {name: (app, each) for name, app, each in _of_apps(loaded)}
+    if path in apps:
+        app, definition = apps[path]
+        return written(_value(app.settings, definition.path))
+    names = [*(each.path for each in _shown()), *apps]
     if path not in names:
         meant = nearest(path, names)
         hint = f"did you mean `{meant}`?" if meant else "`trivet config` lists every option"
@@ -90,6 +100,14 @@ def written(value: object) -> str:
 def _inline(pairs: Any) -> str:  # noqa: ANN401 - pairs of a name and any value
     shown = [f"{name} = {written(value)}" for name, value in pairs if value is not None]
     return f"{{ {', '.join(shown)} }}" if shown else "{}"
+
+
+def _of_apps(loaded: Loaded) -> Iterator[tuple[str, ConfiguredApp, Definition]]:
+    """List what each `[app.NAME]` can say, under the name that it has in the file."""
+    for app in loaded.apps:
+        if app.name:
+            for key, definition in app_keys(Settings).items():
+                yield f"app.{app.name}.{key}", app, definition
 
 
 def _shown() -> Iterator[Definition]:

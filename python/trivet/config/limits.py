@@ -88,5 +88,6 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             minimum=1,
             maximum=1_000_000,
             spec="RFC 9110 section 15.6.4",
+            in_app="queue",
         ),
     ] = 1024

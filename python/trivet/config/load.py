@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from trivet.config import listeners
-from trivet.config.loaded import DEFAULT, Loaded, Origin, Raw
+from trivet.config.loaded import DEFAULT, ConfiguredApp, Loaded, Origin, Raw
 from trivet.config.option import Definition, definitions, fields_of, rows_type, without_none
 from trivet.config.settings import Settings
 from trivet.config.source import environment, file
@@ -79,16 +79,16 @@ class _Loading:
         self._check_folders()
         self._read_env_files()
         self._check_conflicts()
+        apps = self._apps(found.apps if found else {})
         if self.problems:
             raise ConfigError.together(sorted(self.problems, key=_position))
         self._warn()
-        settings = _build(Settings, "", self.values)
         return Loaded(
-            settings=settings,
+            settings=_build(Settings, "", self.values),
             origins=self.origins,
             notices=tuple(self.notices),
             file=found.path if found else None,
-            app_folder=self._app_folder(settings),
+            apps=apps,
         )
 
     def _flag_values(self, flags: Mapping[str, object]) -> dict[str, Raw]:
@@ -122,12 +122,16 @@ class _Loading:
             self.values[path], reason = automatic
             self.origins[path] = Origin(DEFAULT.text, reason)
         for raw in reversed(raws):
-            if automatic and definition.option.takes_auto and raw.value == "auto":
-                self.values[path], reason = automatic
-                self.origins[path] = Origin(raw.origin.text, reason, raw.origin.place)
-            elif raw is raws[0] or raw.origin.place:
-                self.values[path] = self._converted(definition, raw)
-                self.origins[path] = raw.origin
+            if raw is raws[0] or raw.origin.place:
+                self.values[path], self.origins[path] = self._value(definition, raw)
+
+    def _value(self, definition: Definition, raw: Raw) -> tuple[Any, Origin]:
+        """Convert what was written; `auto` is what the machine decides, with its reason."""
+        automatic = self._automatic(definition.path)
+        if automatic and definition.option.takes_auto and raw.value == "auto":
+            value, reason = automatic
+            return value, Origin(raw.origin.text, reason, raw.origin.place)
+        return self._converted(definition, raw), raw.origin
 
     def _automatic(self, path: str) -> tuple[Any, str] | None:
         """Give the value and the reason of an option that the machine decides."""
@@ -198,22 +202,75 @@ class _Loading:
 
     def _check_folders(self) -> None:
         for path in ("chdir", "app_dir", "buffers.folder", "reload.directories"):
-            raw = self._highest(path)
-            value = self.values[path]
+            self._check_folder(self._highest(path), self.values[path])
+
+    def _check_folder(self, raw: Raw | None, value: Any) -> None:  # noqa: ANN401 - as above
+        if raw:
             for folder in value if isinstance(value, tuple) else (value,):
-                if raw and folder and not is_folder(folder):
+                if folder and not is_folder(folder):
                     shown = file.shown(folder, self.cwd) if value is not folder else raw.value
                     code = "config.file_missing"
                     self._problem(raw, f"names no folder: `{shown}`", None, code=code)
 
     def _read_env_files(self) -> None:
+        self.values["env"] = self._env_files(self.values["env_file"]) | self.values["env"]
+
+    def _env_files(self, paths: Sequence[Path]) -> dict[str, str]:
         variables: dict[str, str] = {}
-        for path in self.values["env_file"]:
+        for path in paths:
             try:
                 variables |= read_env_file(path, file.shown(path, self.cwd))
             except ConfigError as problem:
                 self.problems.append(problem)
-        self.values["env"] = variables | self.values["env"]
+        return variables
+
+    def _apps(self, tables: Mapping[str, Mapping[str, Raw]]) -> tuple[ConfiguredApp, ...]:
+        """Make the apps: one for each table, else the only one."""
+        if not tables:
+            settings = _build(Settings, "", self.values)
+            folder = self._app_folder(settings)
+            return (ConfiguredApp(name="", settings=settings, origins=self.origins, folder=folder),)
+        if named := self._highest("app"):
+            hint = "leave it out: the tables say what is served"
+            self._problem(named, "contradicts the tables `[app.…]`", hint, code="config.conflict")
+        apps = tuple(self._app(name, raws) for name, raws in tables.items())
+        self._check_mounts(apps, tables)
+        return apps
+
+    def _app(self, name: str, raws: Mapping[str, Raw]) -> ConfiguredApp:
+        values, origins = dict(self.values), dict(self.origins)
+        for each in self.known:
+            if raw := raws.get(each.path):
+                written = raw
+                if each.path == "server.root_path" and raw.value == "/":
+                    written = msgspec.structs.replace(raw, value="")
+                values[each.path], origins[each.path] = self._value(each, written)
+        files = self._env_files(values["env_file"]) if "env_file" in raws else {}
+        own = values["env"] if "env" in raws else {}
+        values["env"] = self.values["env"] | files | own
+        for path in ("chdir", "app_dir"):
+            self._check_folder(raws.get(path), values[path])
+        settings = _build(Settings, "", values)
+        named_here = "app" in raws and not ("chdir" in raws or self._highest("chdir"))
+        folder = settings.app_dir or (raws["app"].base if named_here else settings.chdir)
+        return ConfiguredApp(name=name, settings=settings, origins=origins, folder=folder)
+
+    def _check_mounts(
+        self, apps: Sequence[ConfiguredApp], tables: Mapping[str, Mapping[str, Raw]]
+    ) -> None:
+        """Refuse two apps at one path: nobody could say which of them a request is for."""
+        mounted: dict[str, str] = {}
+        for app in apps:
+            path = app.settings.server.root_path
+            first = mounted.setdefault(path, app.name)
+            if first == app.name:
+                continue
+            raw = tables[app.name].get("server.root_path")
+            place = raw.origin.place if raw else None
+            text = f"apps `{first}` and `{app.name}` have the same path, `{path or '/'}`"
+            hint = f'give one of them another: [app.{app.name}] path = "/{app.name}"'
+            code = "config.conflict"
+            self.problems.append(ConfigError(text, code=code, hint=hint, place=place))
 
     def _check_conflicts(self) -> None:
         for source in self.sources:

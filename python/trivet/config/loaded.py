@@ -47,6 +47,24 @@ class Raw(msgspec.Struct, frozen=True):
     base: Path
 
 
+class ConfiguredApp(msgspec.Struct, frozen=True, kw_only=True):
+    """One app of the stand: what its `[app.NAME]` table says, on top of what holds for all.
+
+    Attributes:
+        name: The table's; empty for the only app of a stand without such tables.
+        settings: All options as they are for this app; those that an app cannot set are the
+            stand's.
+        origins: By option path.
+        folder: Absolute folder that `settings.app` is meant relative to, and where an app is
+            looked for.
+    """
+
+    name: str
+    settings: Settings
+    origins: Mapping[str, Origin]
+    folder: Path
+
+
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     """The configuration of one start or reload.
 
@@ -55,12 +73,11 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
         origins: By option path, one for each option; the rows of `route` share one.
         notices: Notes and warnings to print before anything starts.
         file: The file that was read, if any.
-        app_folder: Absolute folder that `settings.app` is meant relative to, and where an app is
-            looked for.
+        apps: What is to be served, in the order of the file; at least one.
     """
 
     settings: Settings
     origins: Mapping[str, Origin]
     notices: tuple[Notice, ...]
     file: Path | None
-    app_folder: Path
+    apps: tuple[ConfiguredApp, ...]

@@ -42,6 +42,8 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
     """How the machine decides when the option is left out."""
     takes_auto: bool = True
     """Whether that can be asked for with the word `auto`."""
+    in_app: str | None = None
+    """The key in an `[app.NAME]` table that sets it for one app; none for the whole stand only."""
     applies: Literal["reload", "restart"] = "reload"
     """Whether a rolling reload is enough for a change, or Trivet must start anew."""
     spec: str | None = None
@@ -137,6 +139,11 @@ def definitions(root: type[msgspec.Struct], prefix: str = "") -> tuple[Definitio
         if row is not None:
             found += definitions(row, path + ".")
     return tuple(found)
+
+
+def app_keys(root: type[msgspec.Struct]) -> dict[str, Definition]:
+    """Map the keys of an `[app.NAME]` table to the options that they set for that app."""
+    return {each.option.in_app: each for each in definitions(root) if each.option.in_app}
 
 
 def without_none(type_: object) -> tuple[Any, bool]:

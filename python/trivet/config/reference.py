@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from trivet.config.explain import written
-from trivet.config.option import Definition, definitions, rows_type, without_none
+from trivet.config.option import Definition, app_keys, definitions, rows_type, without_none
 from trivet.config.settings import Settings
 from trivet.config.source.environment import has_variable
 from trivet.config.value.bind import Bind
@@ -70,6 +70,7 @@ def options_page() -> str:
             lines += ["", f"## {heading if section else 'At the top'}"]
         if not rows_type(each.type):
             lines += ["", *_option_lines(each)]
+    lines += ["", *_app_lines()]
     return "\n".join(lines) + "\n"
 
 
@@ -113,12 +114,21 @@ def _table(section: str, known: tuple[Definition, ...]) -> dict[str, Any]:
     return table | ({"required": required} if required else {})
 
 
+def _app_tables() -> dict[str, Any]:
+    """Describe `[app.NAME]`: for each app what the stand says for all."""
+    keys = {key: _property(each, ()) for key, each in app_keys(Settings).items()}
+    table = {"type": "object", "additionalProperties": False, "properties": keys}
+    return {"type": "object", "additionalProperties": table}
+
+
 def _property(definition: Definition, known: tuple[Definition, ...]) -> dict[str, Any]:
     option = definition.option
     described = {"description": f"{option.doc} {option.why}"}
     if rows_type(definition.type):
         return described | {"type": "array", "items": _table(definition.path, known)}
     bare, _ = without_none(definition.type)
+    if definition.path == "app" and known:
+        return described | {"anyOf": [{"type": "string"}, _app_tables()]}
     form = dict(_form(bare))
     if bare is int:
         form |= {
@@ -146,6 +156,19 @@ def _form(type_: object) -> Mapping[str, Any]:
     if origin is dict:
         return {"type": "object", "additionalProperties": {"type": "string"}}
     return _SCHEMAS[type_]
+
+
+def _app_lines() -> Iterator[str]:
+    yield "## `[app.NAME]`"
+    yield ""
+    yield "Several apps in one stand, each a table of its own in place of `app = …` at the top."
+    yield "A key sets for this app what the option beside it sets for all; `env` adds to theirs."
+    yield "A path belongs to the app with the longest `path` above it."
+    yield ""
+    yield "| key | option |"
+    yield "| --- | --- |"
+    for key, each in app_keys(Settings).items():
+        yield f"| `{key}` | `{each.path}` |"
 
 
 def _option_lines(definition: Definition) -> Iterator[str]:

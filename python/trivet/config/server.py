@@ -74,6 +74,7 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             minimum=1,
             maximum=1024,
             auto="one per CPU that this process may use (affinity and cgroup quota)",
+            in_app="workers",
         ),
     ] = 1
 
@@ -89,6 +90,7 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             metavar="N",
             minimum=1,
             maximum=128,
+            in_app="threads",
         ),
     ] = 8
 
@@ -100,6 +102,7 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "number is for experiments.",
             minimum=0,
             maximum=64,
+            in_app="window",
         ),
     ] = 0
 
@@ -126,6 +129,7 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             aliases=("--timeout-graceful-shutdown", "--workers-kill-timeout"),
             metavar="DURATION",
             maximum="1d",
+            in_app="graceful_timeout",
         ),
     ] = Duration("30s")
 
@@ -138,6 +142,7 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             metavar="DURATION",
             minimum="1s",
             maximum="1d",
+            in_app="load_timeout",
         ),
     ] = Duration("2m")
 
@@ -151,6 +156,7 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             metavar="PREFIX",
             pattern=r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@-]+)*",
             form="a path such as `/shop`, without a slash at its end",
+            in_app="path",
         ),
     ] = ""
 

@@ -31,6 +31,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             why="Left out, it is looked for, and what was chosen is said with the reason.",
             metavar="APP",
             applies="reload",
+            in_app="target",
         ),
     ] = None
 
@@ -41,6 +42,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             why="The callable tells; a wrapper may hide it.",
             flag="--interface",
             metavar="auto|wsgi|asgi",
+            in_app="interface",
         ),
     ] = "auto"
 
@@ -50,6 +52,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             doc="Whether the app's name is a function that makes it, called without arguments.",
             why="uvicorn and granian have it; `module:factory()` says the same.",
             flag="--factory",
+            in_app="factory",
         ),
     ] = False
 
@@ -65,6 +68,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             auto="where Trivet was started",
             takes_auto=False,
             applies="restart",
+            in_app="chdir",
         ),
     ] = Path()
 
@@ -76,6 +80,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             flag="--app-dir",
             aliases=("--pythonpath",),
             metavar="FOLDER",
+            in_app="app_dir",
         ),
     ] = None
 
@@ -87,6 +92,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             flag="--env",
             short="-e",
             metavar="NAME=VALUE",
+            in_app="env",
         ),
     ] = msgspec.field(default_factory=dict)
 
@@ -98,6 +104,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             why="uvicorn, granian and Compose have it. No such file is read unasked.",
             flag="--env-file",
             metavar="FILE",
+            in_app="env_file",
         ),
     ] = ()
 

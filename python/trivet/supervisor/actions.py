@@ -6,6 +6,8 @@ from typing import Literal, TypeAlias
 from trivet.wire.control import Drain, DrainWorker, ReopenLogs, Stop, WorkerDied
 from trivet.wire.worker_control import Loaded, LoadFailure
 
+Level: TypeAlias = Literal["info", "warning", "error"]
+
 
 @dataclass(frozen=True, slots=True)
 class StartEdge:
@@ -26,9 +28,10 @@ class KillEdge:
 
 @dataclass(frozen=True, slots=True)
 class StartWorker:
-    """Start a worker process under this number, never used before."""
+    """Start a worker process for an app, under this number, never used before."""
 
     worker: int
+    app: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +61,14 @@ class Say:
     """Write a line for the operator."""
 
     text: str
-    level: Literal["info", "warning", "error"] = "info"
+    level: Level = "info"
 
 
 @dataclass(frozen=True, slots=True)
 class ShowScreen:
-    """The first worker serves, so many seconds after the start."""
+    """Every app has a worker that serves, so many seconds after the start; by app."""
 
-    loaded: Loaded
+    loaded: tuple[Loaded, ...]
     seconds: float
 
 

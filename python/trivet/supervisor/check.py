@@ -5,7 +5,7 @@ import select
 import time
 from dataclasses import dataclass
 
-from trivet.config import Loaded
+from trivet.config import ConfiguredApp
 from trivet.config.discovery import Discovered
 from trivet.errors import AppLoadError
 from trivet.supervisor.deaths import death_from_status
@@ -23,18 +23,20 @@ class LoadReport:
     seconds: float
 
 
-def check_app(loaded: Loaded, app: Discovered, programs: Programs | None = None) -> LoadReport:
+def check_app(
+    configured: ConfiguredApp, app: Discovered, programs: Programs | None = None
+) -> LoadReport:
     """Load the app in a process that is thrown away; what it prints goes to our own output.
 
     Raises:
         AppLoadError: if it does not load.
     """
-    settings = loaded.settings
+    settings = configured.settings
     worker = start_worker(programs or Programs(), settings.env, settings.chdir, check=True)
     try:
         start = worker_control.Start(
             worker=0,
-            app=app_target(loaded, app),
+            app=app_target(configured, app),
             threads=settings.server.threads,
             multiprocess=settings.server.workers > 1,
             mount=settings.server.root_path,

@@ -93,15 +93,14 @@ class LogsAsked:
     """Log files have been moved away."""
 
 
+OfWorker: TypeAlias = WorkerLoaded | WorkerFailed | WorkerExited | WorkerLost | WorkerDrained
+"""What happens to one worker."""
+
 Event: TypeAlias = (
     EdgeReady
     | EdgeRefused
     | EdgeExited
-    | WorkerLoaded
-    | WorkerFailed
-    | WorkerExited
-    | WorkerLost
-    | WorkerDrained
+    | OfWorker
     | StopAsked
     | ReloadAsked
     | WorkersAsked

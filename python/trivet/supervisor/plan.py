@@ -1,4 +1,4 @@
-"""What a stand is started from, made of the settings, the app that was found, and the listeners."""
+"""What a stand is started from, made of settings, the apps that were found, and listeners."""
 
 import os
 import sys
@@ -6,12 +6,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trivet.config import Loaded, to_edge_config
+from trivet.config import ConfiguredApp, Loaded, to_edge_config
 from trivet.config.discovery import Discovered
 from trivet.errors import wants_colour
+from trivet.supervisor.fleet import FleetPlan
 from trivet.supervisor.listen.listeners import Listener
-from trivet.supervisor.screen import Screen, Voice
+from trivet.supervisor.screen import AppLine, Screen, Voice
 from trivet.wire import edge_config, worker_control
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppPlan:
+    """What the workers of one app are started from."""
+
+    fleet: FleetPlan
+    target: worker_control.AppTarget
+    threads: int
+    mount: str
+    environment: Mapping[str, str]
+    folder: Path
+    """Where workers run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,59 +34,62 @@ class Plan:
 
     edge_config: edge_config.EdgeConfig
     listeners: Sequence[Listener]
-    app: worker_control.AppTarget
-    workers: int
-    threads: int
-    mount: str
-    environment: Mapping[str, str]
-    folder: Path
-    """Where workers run."""
-    graceful_s: float
-    load_s: float
+    apps: Sequence[AppPlan]
+    """By the number that the edge knows them by."""
     watch: tuple[Sequence[Path], Sequence[str], Sequence[str]] | None
     """Folders, and the patterns of names that count and that do not; `None` for no watching."""
     screen: Screen
     voice: Voice
 
 
-def make_plan(loaded: Loaded, app: Discovered, listeners: Sequence[Listener]) -> Plan:
-    """Put together what the processes need to be told."""
-    settings = loaded.settings
-    server = settings.server
+def make_plan(loaded: Loaded, apps: Sequence[Discovered], listeners: Sequence[Listener]) -> Plan:
+    """Put together what the processes need to be told; `apps` are those of `loaded`, as found."""
+    found = list(zip(loaded.apps, apps, strict=True))
     return Plan(
         edge_config=to_edge_config(
-            settings,
+            loaded.settings,
             [
                 edge_config.Listener(name=each.name, port=each.port, unix=each.is_unix)
                 for each in listeners
             ],
-            app=app.target,
+            apps=[(app.target, configured.settings) for configured, app in found],
             colour=wants_colour(sys.stdout, os.environ),
         ),
         listeners=listeners,
-        app=app_target(loaded, app),
-        workers=server.workers,
-        threads=server.threads,
-        mount=server.root_path,
-        environment=settings.env,
-        folder=settings.chdir,
-        graceful_s=server.graceful_timeout.seconds,
-        load_s=server.load_timeout.seconds,
+        apps=[_app_plan(configured, app) for configured, app in found],
         watch=_watch(loaded),
-        screen=_screen(loaded, app, listeners),
+        screen=_screen(loaded, apps, listeners),
         voice=_voice(loaded),
     )
 
 
-def app_target(loaded: Loaded, app: Discovered) -> worker_control.AppTarget:
+def _app_plan(configured: ConfiguredApp, app: Discovered) -> AppPlan:
+    settings = configured.settings
+    server = settings.server
+    return AppPlan(
+        fleet=FleetPlan(
+            name=configured.name,
+            workers=server.workers,
+            graceful_s=server.graceful_timeout.seconds,
+            load_s=server.load_timeout.seconds,
+        ),
+        target=app_target(configured, app),
+        threads=server.threads,
+        mount=server.root_path,
+        environment=settings.env,
+        folder=settings.chdir,
+    )
+
+
+def app_target(configured: ConfiguredApp, app: Discovered) -> worker_control.AppTarget:
     """Say it as the worker reads it."""
     return worker_control.AppTarget(
         name=app.target,
         module=app.module,
         expression=app.expression,
-        factory=loaded.settings.factory,
+        factory=configured.settings.factory,
         directory=str(app.directory),
-        interface=loaded.settings.interface,
+        interface=configured.settings.interface,
     )
 
 
@@ -80,22 +97,30 @@ def _watch(loaded: Loaded) -> tuple[Sequence[Path], Sequence[str], Sequence[str]
     reload = loaded.settings.reload
     if not reload.enabled:
         return None
-    folders = reload.directories or (loaded.settings.chdir,)
+    own = dict.fromkeys(app.settings.chdir for app in loaded.apps)
+    folders = reload.directories or tuple(own)
     return [folder.absolute() for folder in folders], reload.include, reload.exclude
 
 
-def _screen(loaded: Loaded, app: Discovered, listeners: Sequence[Listener]) -> Screen:
+def _screen(loaded: Loaded, apps: Sequence[Discovered], listeners: Sequence[Listener]) -> Screen:
     watch = _watch(loaded)
     return Screen(
-        app=app.target,
-        app_because=app.found_because,
+        apps=[
+            AppLine(
+                name=configured.name,
+                target=app.target,
+                because=app.found_because,
+                mount=configured.settings.server.root_path,
+                workers=configured.settings.server.workers,
+                threads=configured.settings.server.threads,
+                workers_because=_because(configured, "server.workers"),
+            )
+            for configured, app in zip(loaded.apps, apps, strict=True)
+        ],
         serving=[
             (_address(each), "" if number else _because(loaded, "server.bind"))
             for number, each in enumerate(listeners)
         ],
-        workers=loaded.settings.server.workers,
-        threads=loaded.settings.server.threads,
-        workers_because=_because(loaded, "server.workers"),
         watching=", ".join(map(str, watch[0])) if watch else "",
         stop="Ctrl-C stops" if sys.stderr.isatty() else "SIGTERM stops",
     )
@@ -110,7 +135,7 @@ def _address(listener: Listener) -> str:
     return f"http://{listener.name}"
 
 
-def _because(loaded: Loaded, path: str) -> str:
+def _because(loaded: Loaded | ConfiguredApp, path: str) -> str:
     origin = loaded.origins[path]
     who = "" if origin.text == "default" else origin.text
     return ": ".join(filter(None, [who, origin.reason]))

@@ -1,10 +1,46 @@
-"""Who is there: seats, workers and the rollout that replaces them; no decisions."""
+"""Who is there: the edge, seats, workers and the rollout that replaces them; no decisions."""
 
 import enum
 from dataclasses import dataclass, field
 
 from trivet.supervisor.backoff import Backoff
 from trivet.wire.worker_control import Loaded
+
+
+class EdgeState(enum.Enum):
+    """Where the edge is in its life."""
+
+    NONE = enum.auto()
+    """There is none, or it has died."""
+    STARTING = enum.auto()
+    """It has been started, and accepts no connection yet."""
+    READY = enum.auto()
+    """It accepts connections."""
+
+
+@dataclass(slots=True)
+class StandState:
+    """What every fleet knows of the whole."""
+
+    edge: EdgeState = EdgeState.NONE
+    stopping_until: float | None = None
+    """When everything has to be over; `None` for a stand that goes on."""
+    last_worker: int = 0
+
+    @property
+    def has_edge(self) -> bool:
+        """Whether workers can be handed to an edge."""
+        return self.edge is EdgeState.READY
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the stand ends."""
+        return self.stopping_until is not None
+
+    def next_worker(self) -> int:
+        """Return a number that no worker has had."""
+        self.last_worker += 1
+        return self.last_worker
 
 
 class WorkerState(enum.Enum):
@@ -40,6 +76,7 @@ class Worker:
 
     number: int
     seat: Seat
+    generation: int
     started: float
     state: WorkerState = WorkerState.LOADING
     loaded: Loaded | None = None
@@ -67,23 +104,26 @@ class Rollout:
 
 
 class Roster:
-    """All seats, and all workers that have not been reaped."""
+    """The seats of one app, and its workers that have not been reaped.
+
+    Attributes:
+        generation: of the code that new workers load; every rollout begins another.
+    """
 
     def __init__(self, seats: int) -> None:
         self.seats = [Seat() for _ in range(seats)]
         self.workers: dict[int, Worker] = {}
-        self._last_number = 0
+        self.generation = 1
 
     def add_seat(self) -> Seat:
         """Make room for one more."""
         self.seats.append(Seat())
         return self.seats[-1]
 
-    def new_worker(self, seat: Seat, now: float) -> Worker:
+    def new_worker(self, number: int, seat: Seat, now: float) -> Worker:
         """Enter a worker that is being started for a seat, without putting it there yet."""
-        self._last_number += 1
-        worker = Worker(self._last_number, seat, now)
-        self.workers[worker.number] = worker
+        worker = Worker(number, seat, self.generation, now)
+        self.workers[number] = worker
         return worker
 
     def known_to_edge(self) -> list[Worker]:

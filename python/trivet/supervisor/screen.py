@@ -13,19 +13,37 @@ from trivet.wire.worker_control import Loaded
 _LEVELS = ("debug", "info", "warning", "error")
 _COLOURS: Mapping[str, str] = {"warning": "33", "error": "31"}
 _ADDRESSES_SHOWN = 3
+_APPS_SHOWN = 5
 _BOLD, _DIM = "1", "2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Screen:
-    """What the start screen tells, each value with its reason; all but what the app knows."""
+class AppLine:
+    """What the start screen tells of one app, each value with its reason.
 
-    app: str
-    app_because: str
-    serving: Sequence[tuple[str, str]]
+    `name` is empty where there is only one app.
+    """
+
+    name: str
+    target: str
+    because: str
+    mount: str
     workers: int
     threads: int
     workers_because: str
+
+    @property
+    def crew(self) -> str:
+        """Its processes and threads: `2 x 8 threads`."""
+        return f"{self.workers} x {self.threads} thread{'' if self.threads == 1 else 's'}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Screen:
+    """What the start screen tells, each value with its reason; all but what the apps know."""
+
+    apps: Sequence[AppLine]
+    serving: Sequence[tuple[str, str]]
     watching: str
     """Folders that are watched for `--reload`, or `""`."""
     stop: str
@@ -49,12 +67,13 @@ class Voice:
         """Return the voice for what is said until the stand serves, its screen included."""
         return replace(self, json=self.json_from_start)
 
-    def screen(self, screen: Screen, loaded: Loaded, seconds: float) -> str:
-        """Return the screen of a stand that has begun to serve: at most ten lines."""
+    def screen(self, screen: Screen, loaded: Sequence[Loaded], seconds: float) -> str:
+        """Return the screen of a stand that has begun to serve; `loaded` is by app."""
         if self.json:
             return self._screen_json(screen, loaded, seconds)
         python = f"Python {platform.python_version()}"
-        names = [f"Trivet {trivet.__version__}", python, loaded.framework]
+        frameworks = dict.fromkeys(each.framework for each in loaded)
+        names = [f"Trivet {trivet.__version__}", python, *frameworks]
         title = self._styled("  ".join(filter(None, names)), _BOLD)
         rows = _rows(screen, loaded)
         ready = f"ready in {seconds:.2f} s"
@@ -84,16 +103,26 @@ class Voice:
         parts = {"code": error.code, "place": str(error.place or ""), "detail": error.detail}
         return _json("error", error.message, **parts, hint=error.hint)
 
-    def _screen_json(self, screen: Screen, loaded: Loaded, seconds: float) -> str:
+    def _screen_json(self, screen: Screen, loaded: Sequence[Loaded], seconds: float) -> str:
+        apps = [
+            {
+                "name": app.name,
+                "app": app.target,
+                "path": app.mount,
+                "framework": each.framework,
+                "workers": app.workers,
+                "threads": app.threads,
+            }
+            for app, each in zip(screen.apps, loaded, strict=True)
+        ]
+        # One app is told flat: that is what most logs are searched for.
+        only = apps[0] if len(apps) == 1 else {"apps": apps}
         return _json(
             "info",
             "serving",
             version=trivet.__version__,
-            app=screen.app,
-            framework=loaded.framework,
+            **only,
             addresses=[address for address, _ in screen.serving],
-            workers=screen.workers,
-            threads=screen.threads,
             seconds=round(seconds, 3),
         )
 
@@ -101,16 +130,36 @@ class Voice:
         return f"\x1b[{style}m{text}\x1b[0m" if self.colour and style and text else text
 
 
-def _rows(screen: Screen, loaded: Loaded) -> list[tuple[str, str, str]]:
-    rows = [("app", screen.app, f"{screen.app_because} ({loaded.interface.upper()})")]
+def _rows(screen: Screen, loaded: Sequence[Loaded]) -> list[tuple[str, str, str]]:
+    is_alone = len(screen.apps) == 1
+    rows = _alone(screen.apps[0], loaded[0]) if is_alone else _several(screen.apps, loaded)
     for number, (address, because) in enumerate(screen.serving[:_ADDRESSES_SHOWN]):
         rows.append(("" if number else "serving", address, because))
     if (more := len(screen.serving) - _ADDRESSES_SHOWN) > 0:
         rows.append(("", f"and {more} more", ""))
-    count = f"{screen.workers} x {screen.threads} thread{'' if screen.threads == 1 else 's'}"
-    rows.append(("workers", count, screen.workers_because))
+    if is_alone:
+        rows.append(("workers", screen.apps[0].crew, screen.apps[0].workers_because))
     if screen.watching:
         rows.append(("reload", screen.watching, "new code takes over once it has loaded"))
+    return rows
+
+
+def _alone(app: AppLine, loaded: Loaded) -> list[tuple[str, str, str]]:
+    return [("app", app.target, f"{app.because} ({loaded.interface.upper()})")]
+
+
+def _several(apps: Sequence[AppLine], loaded: Sequence[Loaded]) -> list[tuple[str, str, str]]:
+    shown = list(zip(apps, loaded, strict=True))[:_APPS_SHOWN]
+    rows = [
+        (
+            "" if number else "apps",
+            f"{app.mount or '/'} -> {app.name}",
+            f"{app.target} ({each.interface.upper()}), {app.crew}",
+        )
+        for number, (app, each) in enumerate(shown)
+    ]
+    if (more := len(apps) - len(shown)) > 0:
+        rows.append(("", f"and {more} more", ""))
     return rows
 
 

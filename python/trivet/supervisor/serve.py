@@ -1,6 +1,7 @@
 """`trivet serve`: listeners first, then the stand."""
 
 import os
+from collections.abc import Sequence
 
 from trivet.config import Loaded
 from trivet.config.discovery import Discovered
@@ -10,7 +11,7 @@ from trivet.supervisor.spawn import Programs
 from trivet.supervisor.stand import Stand
 
 
-def run(loaded: Loaded, app: Discovered, programs: Programs | None = None) -> int:
+def run(loaded: Loaded, apps: Sequence[Discovered], programs: Programs | None = None) -> int:
     """Hold a stand until it is told to stop; returns the process's exit code.
 
     Owns the process's signals meanwhile, so it is for the main thread. Leaves no process and no
@@ -18,7 +19,7 @@ def run(loaded: Loaded, app: Discovered, programs: Programs | None = None) -> in
 
     Args:
         loaded: the configuration.
-        app: what was found to be served.
+        apps: what was found to be served, one for each of the configuration's.
         programs: what is run as edge and as worker; Trivet's own if `None`.
 
     Raises:
@@ -30,4 +31,4 @@ def run(loaded: Loaded, app: Discovered, programs: Programs | None = None) -> in
         # A socket unit is a decision about where to listen; only another decision beats it.
         binds = tuple(listeners.systemd_binds(os.environ, os.getpid())) or binds
     opened = listeners.open_listeners(binds, server.backlog)
-    return Stand(make_plan(loaded, app, opened), programs or Programs()).run()
+    return Stand(make_plan(loaded, apps, opened), programs or Programs()).run()

@@ -61,7 +61,7 @@ class EdgeProcess:
 
 @dataclass(slots=True)
 class WorkerProcess:
-    """A running worker.
+    """A running worker of the app with this number.
 
     `descriptors` are those that the edge will get (link, claim page, doorbell), until it has
     them. `inherited` are the numbers of the worker's own link, claim page and doorbell.
@@ -73,6 +73,7 @@ class WorkerProcess:
     stderr: int
     descriptors: list[int]
     inherited: tuple[int, int, int]
+    app: int
 
     def close_descriptors(self) -> None:
         """Close what was for the edge: it has its own copies now, or will never need them."""
@@ -96,7 +97,12 @@ def start_edge(programs: Programs) -> EdgeProcess:
 
 
 def start_worker(
-    programs: Programs, environment: Mapping[str, str], folder: Path, *, check: bool = False
+    programs: Programs,
+    environment: Mapping[str, str],
+    folder: Path,
+    *,
+    app: int = 0,
+    check: bool = False,
 ) -> WorkerProcess:
     """Start a worker process, which waits for its `Start` message.
 
@@ -104,6 +110,7 @@ def start_worker(
         programs: what to run.
         environment: variables on top of the supervisor's.
         folder: where it runs.
+        app: the number of its app.
         check: whether it only loads the app: it has no link then, and its output is ours.
     """
     with contextlib.ExitStack() as stack:
@@ -133,7 +140,7 @@ def start_worker(
             start_new_session=True,
         )
     stdout, stderr = (_detach(stream) for stream in (process.stdout, process.stderr))
-    return WorkerProcess(process, LineSocket(ours), stdout, stderr, mine, inherited)
+    return WorkerProcess(process, LineSocket(ours), stdout, stderr, mine, inherited, app)
 
 
 def child_environment(environ: Mapping[str, str]) -> dict[str, str]:

@@ -44,12 +44,7 @@ class Stand:
     def __init__(self, plan: Plan, programs: spawn.Programs) -> None:
         self._plan = plan
         self._programs = programs
-        self._policy = Policy(
-            workers=plan.workers,
-            graceful_s=plan.graceful_s,
-            load_s=plan.load_s,
-            time_of_day=_time_of_day,
-        )
+        self._policy = Policy([app.fleet for app in plan.apps], time_of_day=_time_of_day)
         self._selector = selectors.DefaultSelector()
         self._signals = SignalSocket()
         self._edge: spawn.EdgeProcess | None = None
@@ -145,9 +140,9 @@ class Stand:
         self._register(edge.control, lambda: self._read_edge(edge))
 
     def _start_worker(self, action: do.StartWorker) -> None:
-        number = action.worker
+        number, app = action.worker, self._plan.apps[action.app]
         try:
-            worker = spawn.start_worker(self._programs, self._plan.environment, self._plan.folder)
+            worker = spawn.start_worker(self._programs, app.environment, app.folder, app=action.app)
         except OSError as error:
             self._events.append(on.WorkerExited(number, Death(0, str(error), 0)))
             return
@@ -155,10 +150,10 @@ class Stand:
         link, claim, doorbell = worker.inherited
         start = worker_control.Start(
             worker=number,
-            app=self._plan.app,
-            threads=self._plan.threads,
-            multiprocess=self._plan.workers > 1,
-            mount=self._plan.mount,
+            app=app.target,
+            threads=app.threads,
+            multiprocess=app.fleet.workers > 1,
+            mount=app.mount,
             link_fd=link,
             claim_fd=claim,
             doorbell_fd=doorbell,
@@ -174,8 +169,9 @@ class Stand:
         message = control.AddWorker(
             fds=len(worker.descriptors),
             worker=action.worker,
+            app=worker.app,
             pid=worker.process.pid,
-            threads=1 if action.interface == "asgi" else self._plan.threads,
+            threads=1 if action.interface == "asgi" else self._plan.apps[worker.app].threads,
             concurrency=ASGI_CONCURRENCY if action.interface == "asgi" else 0,
         )
         self._tell_edge_with(message, worker.descriptors)

@@ -33,11 +33,13 @@ class Configure(_Message, frozen=True, tag="configure"):
 class AddWorker(_Message, frozen=True, tag="add_worker"):
     """A worker has loaded the app. Descriptors: its link, its claim page, its doorbell.
 
-    `concurrency` is how many requests an event loop may run at once, 0 for threads.
+    `app` is the app's place in `EdgeConfig.apps`; `concurrency` is how many requests an event loop
+    may run at once, 0 for threads.
     """
 
     fds: U32
     worker: U32
+    app: U32
     pid: U32
     threads: U32
     concurrency: U32

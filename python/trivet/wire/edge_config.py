@@ -90,7 +90,7 @@ class AccessLog(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class App(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The app behind the edge."""
+    """An app behind the edge."""
 
     name: str
     mount: str
@@ -123,7 +123,8 @@ class EdgeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     underscores: Underscores
     access_log: AccessLog
     server_field: str | None
-    app: App | None
+    apps: tuple[App, ...]
+    """By the number that `AddWorker` gives; a path belongs to the one with the longest mount."""
     routes: tuple[Route, ...]
 
     def __post_init__(self) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from trivet.cli import main
 from trivet.config.discovery import Discovered
-from trivet.config.loaded import Loaded
+from trivet.config.loaded import ConfiguredApp, Loaded
 
 FLASK = "from flask import Flask\napp = Flask(__name__)\n"
 
@@ -54,7 +54,8 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[Served]:
 
     class Supervisor:
         @staticmethod
-        def run(loaded: Loaded, app: Discovered) -> int:
+        def run(loaded: Loaded, apps: list[Discovered]) -> int:
+            [app] = apps
             calls.append(Served(loaded, app))
             return 7
 
@@ -263,7 +264,7 @@ def test_check_loads_the_app_and_says_what_it_is(
 
     class Check:
         @staticmethod
-        def check_app(_loaded: Loaded, _app: Discovered) -> type[Report]:
+        def check_app(_configured: ConfiguredApp, _app: Discovered) -> type[Report]:
             return Report
 
     monkeypatch.setitem(sys.modules, "trivet.supervisor.check", Check)

@@ -14,7 +14,7 @@ LISTENER = Listener(name="127.0.0.1:8000", port=8000, unix=False)
 
 
 def test_the_defaults_become_this_document() -> None:
-    document = to_edge_config(Settings(), [LISTENER], app="app:app").to_json()
+    document = to_edge_config(Settings(), [LISTENER], apps=[("app:app", Settings())]).to_json()
     assert json.loads(document) == {
         "version": 1,
         "listeners": [{"name": "127.0.0.1:8000", "port": 8000, "unix": False}],
@@ -46,21 +46,21 @@ def test_the_defaults_become_this_document() -> None:
         "underscores": "drop",
         "access_log": {"format": "text", "colour": False, "path": None},
         "server_field": "Trivet",
-        "app": {"name": "app:app", "mount": "", "queue": 1024, "window": 0},
+        "apps": [{"name": "app:app", "mount": "", "queue": 1024, "window": 0}],
         "routes": [],
     }
 
 
 def test_a_document_survives_the_round_trip(load_in: Load, project: Path) -> None:
     (project / "trivet.toml").write_text('[[route]]\npath="/a"\nrequest_body="1k"\n')
-    config = to_edge_config(load_in().settings, [LISTENER], app=None)
+    config = to_edge_config(load_in().settings, [LISTENER], apps=())
     assert EdgeConfig.from_json(config.to_json()) == config
-    assert config.app is None
+    assert config.apps == ()
     assert config.routes[0].request_body_bytes == 1024
 
 
 def test_an_unknown_key_in_a_document_is_refused() -> None:
-    document = json.loads(to_edge_config(Settings(), [], app=None).to_json())
+    document = json.loads(to_edge_config(Settings(), [], apps=()).to_json())
     document["more"] = 1
     with pytest.raises(msgspec.ValidationError):
         EdgeConfig.from_json(json.dumps(document).encode())
@@ -68,18 +68,18 @@ def test_an_unknown_key_in_a_document_is_refused() -> None:
 
 def test_no_access_log_is_the_format_off(load_in: Load) -> None:
     settings = load_in({"log.access": False}).settings
-    assert to_edge_config(settings, [], app=None).access_log.format is AccessFormat.OFF
+    assert to_edge_config(settings, [], apps=()).access_log.format is AccessFormat.OFF
 
 
 def test_a_folder_allows_files(load_in: Load, tmp_path: Path) -> None:
     settings = load_in(spool_folder=tmp_path).settings
-    buffers = to_edge_config(settings, [], app=None).buffers
+    buffers = to_edge_config(settings, [], apps=()).buffers
     assert (buffers.folder, buffers.response_file_bytes) == (str(tmp_path), 1 << 30)
 
 
 def test_colours_are_for_text_on_standard_output_only(load_in: Load) -> None:
     logs = [
-        to_edge_config(load_in(flags, is_terminal=True).settings, [], app=None, colour=True)
+        to_edge_config(load_in(flags, is_terminal=True).settings, [], apps=(), colour=True)
         for flags in ({}, {"log.access_file": "a"}, {"log.format": "json"})
     ]
     assert [each.access_log.colour for each in logs] == [True, False, False]

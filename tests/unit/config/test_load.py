@@ -330,7 +330,7 @@ def test_toml_that_ends_too_early_is_shown_with_its_last_line(load_in: Load, pro
         ('[server]\nserver_field = "a\\nb"', "`server.server_field` must be visible ASCII text"),
         ('[server]\nserver_field = "é"', "`server.server_field` must be visible ASCII text"),
         ("server = 4", "`server` is a table of options, not a value"),
-        ("[app]\nx = 1", "`app` must be text on one line, not a table"),
+        ("[app]\nx = 1", "`app.x` is no table"),
         ("[log]\naccess = 1", "`log.access` must be `true` or `false`, not `1`"),
         ('[log]\nlevel = "warn"', "`log.level` must be one of"),
         ("[limits]\nrequest_body = -1", "`limits.request_body` must be a size, not `-1`"),
@@ -470,20 +470,20 @@ def test_trusting_everyone_is_warned_of(load_in: Load) -> None:
 def test_the_app_of_a_file_is_beside_the_file(load_in: Load, project: Path) -> None:
     write(project, 'app = "shop:app"\n')
     (project / "sub").mkdir()
-    assert load_in(cwd=project / "sub").app_folder == project
+    assert load_in(cwd=project / "sub").apps[0].folder == project
 
 
 def test_the_app_of_an_argument_is_where_trivet_was_started(load_in: Load, project: Path) -> None:
     write(project, 'app = "shop:app"\n')
     (project / "sub").mkdir()
     loaded = load_in({"app": "blog:app"}, cwd=project / "sub")
-    assert (loaded.app_folder, loaded.origins["app"].text) == (project / "sub", "argument")
+    assert (loaded.apps[0].folder, loaded.origins["app"].text) == (project / "sub", "argument")
 
 
 def test_chdir_and_app_dir_say_where_the_app_is(load_in: Load, project: Path) -> None:
     (project / "a" / "b").mkdir(parents=True)
-    assert load_in({"chdir": "a"}).app_folder == project / "a"
-    assert load_in({"chdir": "a", "app_dir": "a/b"}).app_folder == project / "a" / "b"
+    assert load_in({"chdir": "a"}).apps[0].folder == project / "a"
+    assert load_in({"chdir": "a", "app_dir": "a/b"}).apps[0].folder == project / "a" / "b"
 
 
 # For any input

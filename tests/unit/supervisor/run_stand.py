@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from trivet.config import Bind, Settings, to_edge_config
+from trivet.supervisor.fleet import FleetPlan
 from trivet.supervisor.listen.listeners import open_listeners
-from trivet.supervisor.plan import Plan
-from trivet.supervisor.screen import Screen, Voice
+from trivet.supervisor.plan import AppPlan, Plan
+from trivet.supervisor.screen import AppLine, Screen, Voice
 from trivet.supervisor.spawn import Programs
 from trivet.supervisor.stand import Stand
 from trivet.wire.edge_config import Listener
@@ -30,31 +31,44 @@ def main(options: dict[str, Any]) -> int:
     listeners = open_listeners([Bind.parse(each) for each in options["binds"]])
     names = [Listener(name=each.name, port=each.port, unix=each.is_unix) for each in listeners]
     plan = Plan(
-        edge_config=to_edge_config(Settings(), names, app="app:app"),
+        edge_config=to_edge_config(Settings(), names, apps=[("app:app", Settings())]),
         listeners=listeners,
-        app=AppTarget(
-            name="app:app",
-            module="app",
-            expression="app",
-            factory=False,
-            directory=str(folder),
-            interface="auto",
-        ),
-        workers=options["workers"],
-        threads=2,
-        mount="",
-        environment={},
-        folder=folder,
-        graceful_s=options["graceful_s"],
-        load_s=20.0,
+        apps=[
+            AppPlan(
+                fleet=FleetPlan(
+                    name="",
+                    workers=options["workers"],
+                    graceful_s=options["graceful_s"],
+                    load_s=20.0,
+                ),
+                target=AppTarget(
+                    name="app:app",
+                    module="app",
+                    expression="app",
+                    factory=False,
+                    directory=str(folder),
+                    interface="auto",
+                ),
+                threads=2,
+                mount="",
+                environment={},
+                folder=folder,
+            )
+        ],
         watch=([folder], ["*.py"], ["__pycache__"]) if options["watch"] else None,
         screen=Screen(
-            app="app:app",
-            app_because="found in app.py",
+            apps=[
+                AppLine(
+                    name="",
+                    target="app:app",
+                    because="found in app.py",
+                    mount="",
+                    workers=2,
+                    threads=2,
+                    workers_because="",
+                )
+            ],
             serving=[(each.name, "asked for") for each in listeners],
-            workers=2,
-            threads=2,
-            workers_because="",
             watching="",
             stop="SIGTERM stops",
         ),

@@ -7,6 +7,7 @@ import pytest
 from trivet.supervisor import actions as do
 from trivet.supervisor import events as on
 from trivet.supervisor.deaths import Death
+from trivet.supervisor.fleet import FleetPlan
 from trivet.supervisor.policy import Policy
 from trivet.wire import control
 from trivet.wire.worker_control import Loaded, LoadFailure
@@ -25,9 +26,8 @@ class Table:
 
     def __init__(self, workers: int = 2) -> None:
         self.now = 100.0
-        self.policy = Policy(
-            workers=workers, graceful_s=30, load_s=120, time_of_day=lambda now: f"<{now:g}>"
-        )
+        plan = FleetPlan(name="", workers=workers, graceful_s=30, load_s=120)
+        self.policy = Policy([plan], time_of_day=lambda now: f"<{now:g}>")
         self.actions = self.policy.start(self.now)
 
     def happens(self, *events: on.Event) -> list[do.Action]:
@@ -65,7 +65,7 @@ def told(message: control.Drain | control.DrainWorker | control.WorkerDied) -> d
 
 
 def test_edge_and_workers_are_started_at_once() -> None:
-    assert Table().actions == [do.StartEdge(), do.StartWorker(1), do.StartWorker(2)]
+    assert Table().actions == [do.StartEdge(), do.StartWorker(1, 0), do.StartWorker(2, 0)]
 
 
 def test_a_worker_that_has_loaded_before_the_edge_is_ready_waits_for_it() -> None:
@@ -74,7 +74,7 @@ def test_a_worker_that_has_loaded_before_the_edge_is_ready_waits_for_it() -> Non
     table.now += 0.5
     assert table.happens(on.EdgeReady()) == [
         do.AddWorker(1, "wsgi"),
-        do.ShowScreen(LOADED, 0.5),
+        do.ShowScreen((LOADED,), 0.5),
         do.Notify("ready"),
     ]
 
@@ -144,7 +144,7 @@ def test_a_dead_worker_is_reported_and_replaced_after_a_wait() -> None:
         " (probably by hand, or by a memory limit); another starts in 0.1 s"
     )
     assert table.passes(0.05) == []
-    assert table.passes(0.05) == [do.StartWorker(3)]
+    assert table.passes(0.05) == [do.StartWorker(3, 0)]
     assert table.happens(on.WorkerLoaded(3, LOADED)) == [do.AddWorker(3, "wsgi")]
 
 
@@ -178,7 +178,7 @@ def test_a_replacement_that_does_not_load_is_tried_again_and_shown_once() -> Non
     assert do.ShowFailure(FAILURE) in table.happens(on.WorkerFailed(3, FAILURE))
     assert table.said() == "worker 3: the next try is in 0.2 s"
     assert table.happens(on.WorkerExited(3, death())) == []
-    assert table.passes(0.2) == [do.StartWorker(4)]
+    assert table.passes(0.2) == [do.StartWorker(4, 0)]
     assert do.ShowFailure(FAILURE) not in table.happens(on.WorkerFailed(4, FAILURE))
 
 
@@ -200,7 +200,7 @@ def test_a_lost_worker_that_lives_on_is_killed_and_replaced() -> None:
 def test_a_dead_edge_is_restarted_with_new_workers() -> None:
     table = Table.serving()
     actions = table.happens(on.EdgeExited(death(50, "SIGSEGV")))
-    assert without_words(actions) == [do.StartWorker(3), do.StartWorker(4)]
+    assert without_words(actions) == [do.StartWorker(3, 0), do.StartWorker(4, 0)]
     assert table.said() == (
         "the edge (pid 50) was killed by SIGSEGV: it starts anew in 0.1 s, with new workers"
     )
@@ -292,8 +292,8 @@ def test_a_reload_adds_all_new_workers_before_it_drains_the_old() -> None:
     table = Table.serving()
     assert table.happens(on.ReloadAsked("app.py changed")) == [
         do.Notify("reloading"),
-        do.StartWorker(3),
-        do.StartWorker(4),
+        do.StartWorker(3, 0),
+        do.StartWorker(4, 0),
     ]
     assert table.happens(on.WorkerLoaded(4, LOADED)) == []
     table.now += 0.21
@@ -350,13 +350,13 @@ def test_a_reload_asked_for_during_a_reload_follows_it() -> None:
     table = Table.serving(workers=1)
     table.happens(on.ReloadAsked("SIGHUP"))
     assert table.happens(on.ReloadAsked("app.py changed")) == []
-    assert table.happens(on.WorkerLoaded(2, LOADED))[-1] == do.StartWorker(3)
+    assert table.happens(on.WorkerLoaded(2, LOADED))[-1] == do.StartWorker(3, 0)
 
 
 def test_a_reload_asked_for_during_the_start_follows_it() -> None:
     table = Table(workers=1)
     table.happens(on.ReloadAsked("app.py changed"), on.EdgeReady())
-    assert table.happens(on.WorkerLoaded(1, LOADED))[-1] == do.StartWorker(2)
+    assert table.happens(on.WorkerLoaded(1, LOADED))[-1] == do.StartWorker(2, 0)
 
 
 def test_a_drained_worker_with_an_endless_request_is_cut_off() -> None:
@@ -380,7 +380,7 @@ def test_an_old_worker_that_dies_during_a_reload_is_replaced_by_the_reload() -> 
 
 def test_one_more_worker_is_started() -> None:
     table = Table.serving()
-    assert without_words(table.happens(on.WorkersAsked(+1))) == [do.StartWorker(3)]
+    assert without_words(table.happens(on.WorkersAsked(+1))) == [do.StartWorker(3, 0)]
     assert table.said() == "3 workers from now on"
 
 

@@ -39,7 +39,7 @@ impl Connection {
     /// Answer the admitted request.
     pub(super) async fn answer(&mut self, mut record: Record) -> After {
         record.keep_alive = self.admitted.keep_alive && !self.shared.is_draining();
-        let Some(pool) = self.shared.pool.clone() else {
+        let Some(app) = self.shared.apps.of(&self.admitted.path).cloned() else {
             return self.refuse(Problem::NotFound, record).await;
         };
         let (content, taken) = match self.receive_content(&mut record).await {
@@ -56,9 +56,7 @@ impl Connection {
             _ => Upload::none(taken, &self.shared),
         };
         self.request_end = taken;
-        let Some(frame) = self.frame(&record, &content) else {
-            return self.decline(Problem::NotFound, record, &upload).await;
-        };
+        let frame = self.frame(&app, &record, &content);
         let descriptor = match &content {
             Content::File(file) => match file.reopen() {
                 Ok(file) => Some(Arc::new(file)),
@@ -79,11 +77,11 @@ impl Connection {
             is_replayable,
             waker,
         ));
-        if let Err(problem) = pool.submit(&exchange) {
+        if let Err(problem) = app.pool.submit(&exchange) {
             return self.decline(problem, record, &upload).await;
         }
         let after = self
-            .await_reply(&pool, &exchange, &mut record, &mut upload)
+            .await_reply(&app.pool, &exchange, &mut record, &mut upload)
             .await;
         drop(content);
         match after {

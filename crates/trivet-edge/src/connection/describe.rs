@@ -9,20 +9,13 @@ use trivet_wire::frames::{
 use super::Connection;
 use super::content::Content;
 use super::log::Record;
+use crate::mount::MountedApp;
 
 impl Connection {
-    /// The frame of the present request, addressed to nobody yet.
-    ///
-    /// `None` where the path is not below the app's mount.
-    pub(super) fn frame(&self, record: &Record, content: &Content) -> Option<Vec<u8>> {
+    /// The frame of the present request for an app, addressed to no worker yet.
+    pub(super) fn frame(&self, app: &MountedApp, record: &Record, content: &Content) -> Vec<u8> {
         let (head, buf, admitted) = (&self.head, &self.buf, &self.admitted);
-        let mount = self
-            .shared
-            .config
-            .app
-            .as_ref()
-            .map_or("", |app| app.mount.as_str());
-        let path = below(&admitted.path, mount.as_bytes())?;
+        let path = app.below(&admitted.path).unwrap_or(&admitted.path);
         let (kind, content_length, inline) = match content {
             Content::None => (Kind::None, 0, &[][..]),
             Content::Inline { start, length } => {
@@ -64,7 +57,7 @@ impl Connection {
             path,
             target: head.target.of(buf),
             query: admitted.query.of(buf),
-            mount: mount.as_bytes(),
+            mount: app.mount(),
             client: client.as_bytes(),
             server_name: if server_name.is_empty() {
                 b"localhost"
@@ -98,20 +91,7 @@ impl Connection {
         });
         let mut frame = Vec::with_capacity(head.len + 192 + inline.len());
         encode_request(&mut frame, (0, 0, flags), &request, fields, inline);
-        Some(frame)
-    }
-}
-
-/// The part of `path` below `mount`.
-fn below<'a>(path: &'a [u8], mount: &[u8]) -> Option<&'a [u8]> {
-    if path == b"*" {
-        return Some(path); // Asks about the server as a whole (RFC 9110 section 9.3.7).
-    }
-    let rest = path.strip_prefix(mount)?;
-    match rest.first() {
-        None | Some(b'/') => Some(rest),
-        Some(_) if mount.is_empty() => Some(rest),
-        Some(_) => None,
+        frame
     }
 }
 
@@ -154,16 +134,5 @@ mod tests {
         assert_eq!(split_port(b"[::1]:8000", 80), (&b"[::1]"[..], 8000));
         assert_eq!(split_port(b"[::1]", 443), (&b"[::1]"[..], 443));
         assert_eq!(split_port(b"example.com:", 80), (&b"example.com"[..], 80));
-    }
-
-    #[test]
-    fn a_mount_is_taken_off_at_a_slash_only() {
-        assert_eq!(below(b"/shop/cart", b"/shop"), Some(&b"/cart"[..]));
-        assert_eq!(below(b"/shop", b"/shop"), Some(&b""[..]));
-        assert_eq!(below(b"/shopping", b"/shop"), None);
-        assert_eq!(below(b"/other", b"/shop"), None);
-        assert_eq!(below(b"/other", b""), Some(&b"/other"[..]));
-        assert_eq!(below(b"*", b""), Some(&b"*"[..]));
-        assert_eq!(below(b"*", b"/shop"), Some(&b"*"[..]));
     }
 }

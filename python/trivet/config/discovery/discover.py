@@ -14,7 +14,7 @@ from trivet.config.discovery.module import (
     source_of,
     syntax_error_in,
 )
-from trivet.config.loaded import Loaded
+from trivet.config.loaded import ConfiguredApp
 from trivet.config.suggestion import nearest
 from trivet.config.value.path import expanded, is_file, is_folder
 from trivet.errors import AppLoadError, ConfigError, Place
@@ -43,19 +43,19 @@ class Discovered(msgspec.Struct, frozen=True, kw_only=True):
     framework: str | None
 
 
-def discover(loaded: Loaded, environ: Mapping[str, str]) -> Discovered:
+def discover(app: ConfiguredApp, environ: Mapping[str, str]) -> Discovered:
     """Find the app: as named, else as a framework names it, else by looking around.
 
     Args:
-        loaded: `settings.app`, with the argument and `TRIVET_APP` in it, names the app.
-        environ: `FLASK_APP` and `DJANGO_SETTINGS_MODULE` count.
+        app: `settings.app`, with the argument and `TRIVET_APP` in it, names it.
+        environ: `FLASK_APP` and `DJANGO_SETTINGS_MODULE` count, where there is only one app.
 
     Raises:
         AppLoadError: If there is none, or several that nothing tells apart.
         ConfigError: If `factory` is set and the name is a call already.
     """
-    folder = loaded.app_folder
-    named, because = _named(loaded, environ, folder)
+    folder = app.folder
+    named, because = _named(app, environ, folder)
     if named is None:
         candidate = search.in_folder(folder)
         if candidate is None:
@@ -63,8 +63,8 @@ def discover(loaded: Loaded, environ: Mapping[str, str]) -> Discovered:
         because = f"found in {_short(candidate.file, folder)}"
     else:
         candidate = _candidate(named, folder)
-    candidate = _with_factory(candidate, named, loaded)
-    interface = loaded.settings.interface
+    candidate = _with_factory(candidate, named, app)
+    interface = app.settings.interface
     return Discovered(
         target=candidate.target,
         module=candidate.module,
@@ -76,16 +76,17 @@ def discover(loaded: Loaded, environ: Mapping[str, str]) -> Discovered:
     )
 
 
-def _named(loaded: Loaded, environ: Mapping[str, str], folder: Path) -> tuple[str | None, str]:
+def _named(app: ConfiguredApp, environ: Mapping[str, str], folder: Path) -> tuple[str | None, str]:
     """Give the name that somebody wrote down, and who."""
-    if loaded.settings.app is not None:
-        origin = loaded.origins["app"].text
-        return loaded.settings.app, {"argument": "as named"}.get(origin, f"named by {origin}")
-    if environ.get("FLASK_APP"):
+    if app.settings.app is not None:
+        origin = app.origins["app"].text
+        return app.settings.app, {"argument": "as named"}.get(origin, f"named by {origin}")
+    if not app.name and environ.get("FLASK_APP"):
         return environ["FLASK_APP"], "named by FLASK_APP"
     if entrypoint := frameworks.fastapi_entrypoint(folder):
         return entrypoint, "named by [tool.fastapi] in pyproject.toml"
-    if django := frameworks.django_app(folder, environ.get("DJANGO_SETTINGS_MODULE")):
+    settings_module = None if app.name else environ.get("DJANGO_SETTINGS_MODULE")
+    if django := frameworks.django_app(folder, settings_module):
         return django, "found by manage.py"
     return None, ""
 
@@ -181,10 +182,10 @@ def _made(
 
 
 def _with_factory(
-    candidate: search.Candidate, named: str | None, loaded: Loaded
+    candidate: search.Candidate, named: str | None, app: ConfiguredApp
 ) -> search.Candidate:
     """Call the name if `factory` says so; a factory that was found is called already."""
-    if not loaded.settings.factory or not candidate.expression:
+    if not app.settings.factory or not candidate.expression:
         return candidate
     if not expression.is_call(candidate.expression):
         return msgspec.structs.replace(candidate, expression=f"{candidate.expression}()")
@@ -193,7 +194,7 @@ def _with_factory(
             f"`factory` calls the app's name, but `{named}` is a call already",
             code="config.conflict",
             hint="drop one of them",
-            place=loaded.origins["factory"].place,
+            place=app.origins["factory"].place,
         )
     return candidate
 

@@ -3,14 +3,14 @@
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from trivet.config.loaded import Origin, Raw
-from trivet.config.option import Definition, definitions, rows_type
+from trivet.config.option import Definition, app_keys, definitions, rows_type
 from trivet.config.settings import Settings
 from trivet.config.source.places import places
 from trivet.config.source.toml import TOMLDecodeError, loads
@@ -21,6 +21,7 @@ from trivet.errors import ConfigError, Place
 NAME: Final = "trivet.toml"
 PROJECT: Final = "pyproject.toml"
 _TABLE: Final = ("tool", "trivet")
+_APP_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
 class ConfigFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,11 +30,13 @@ class ConfigFile(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         path: Absolute.
         values: By option path; the value of an array of tables is a list of such mappings.
+        apps: By name of the `[app.NAME]` table, such a mapping each.
         problems: Everything in it that is no option, or has no place there.
     """
 
     path: Path
     values: Mapping[str, Raw]
+    apps: Mapping[str, Mapping[str, Raw]]
     problems: tuple[ConfigError, ...]
 
 
@@ -81,7 +84,7 @@ def read(path: Path, cwd: Path) -> ConfigFile:
         tool = document.get("tool", {})
         table = tool.get("trivet", {}) if isinstance(tool, dict) else {}
         walk.table(table if isinstance(table, dict) else {}, _TABLE, "")
-    return ConfigFile(path=path, values=walk.values, problems=tuple(walk.problems))
+    return ConfigFile(path=path, values=walk.values, apps=walk.apps, problems=tuple(walk.problems))
 
 
 class _Walk:
@@ -102,6 +105,7 @@ class _Walk:
         self.known = {each.path: each for each in definitions(Settings)}
         self.sections = {each.section for each in self.known.values()}
         self.values: dict[str, Raw] = {}
+        self.apps: dict[str, dict[str, Raw]] = {}
         self.problems: list[ConfigError] = []
 
     def table(self, table: Mapping[str, object], keys: tuple[str | int, ...], prefix: str) -> None:
@@ -109,7 +113,9 @@ class _Walk:
             path = prefix + key
             here = (*keys, key)
             definition = self.known.get(path)
-            if definition is not None:
+            if path == "app" and isinstance(value, dict):
+                self._apps(value, here)
+            elif definition is not None:
                 self.values[path] = self._raw(definition, value, here)
             elif path not in self.sections:
                 self._unknown(path, here)
@@ -119,6 +125,30 @@ class _Walk:
                 self._problem(
                     f"`{path}` is a table of options, not a value", here, f"write [{path}]"
                 )
+
+    def _apps(self, tables: Mapping[str, object], keys: tuple[str | int, ...]) -> None:
+        known = app_keys(Settings)
+        for name, table in tables.items():
+            here = (*keys, name)
+            if not isinstance(table, dict):
+                hint = f'write `app = "…"` for the only app, or [app.{name}] with a target'
+                self._problem(f"`app.{name}` is no table", here, hint)
+                continue
+            if not _APP_NAME.fullmatch(name):
+                hint = "letters, digits, - and _ make a name"
+                self._problem(f"`{name}` is no name for an app", here, hint)
+            self.apps[name] = {}
+            for key, value in table.items():
+                path, place = f"app.{name}.{key}", (*here, key)
+                if definition := known.get(key):
+                    origin = self._origin(place)
+                    raw = Raw(definition.path, path, value, origin, self.folder)
+                    self.apps[name][definition.path] = raw
+                else:
+                    meant = nearest(key, known)
+                    hint = f"did you mean `{meant}`?" if meant else f"an app has {_listed(known)}"
+                    message = f"unknown option `{path}`"
+                    self._problem(message, place, hint, code="config.unknown_option")
 
     def _raw(self, definition: Definition, value: object, keys: tuple[str | int, ...]) -> Raw:
         if rows_type(definition.type) is not None:
@@ -198,6 +228,10 @@ def _syntax_error(message: str, text: str, shown: str) -> ConfigError:
         code="config.bad_toml",
         place=Place(shown, line, column, 1, lines[line - 1]),
     )
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in sorted(names))
 
 
 def _has_table(path: Path) -> bool:

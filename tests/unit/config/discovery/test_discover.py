@@ -30,7 +30,7 @@ def find(tmp_path: Path) -> Find:
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).write_text(text)
         loaded = load({"app": app, **flags}, environ or {}, tmp_path, Platform())
-        return discover(loaded, environ or {})
+        return discover(loaded.apps[0], environ or {})
 
     return run
 

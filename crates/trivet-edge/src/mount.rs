@@ -1,0 +1,145 @@
+//! Which app a path belongs to.
+
+use std::sync::Arc;
+
+use trivet_wire::edge_config::App;
+
+use crate::pool::Pool;
+
+/// An app below its path prefix, with its workers.
+#[derive(Debug)]
+pub(crate) struct MountedApp {
+    mount: Vec<u8>,
+    /// Its workers and queue.
+    pub(crate) pool: Arc<Pool>,
+}
+
+impl MountedApp {
+    /// The prefix, without a slash at its end.
+    pub(crate) fn mount(&self) -> &[u8] {
+        &self.mount
+    }
+
+    /// The part of `path` below the mount; `None` where it is not below it.
+    pub(crate) fn below<'a>(&self, path: &'a [u8]) -> Option<&'a [u8]> {
+        below(path, &self.mount)
+    }
+}
+
+/// The apps of the edge.
+#[derive(Debug)]
+pub(crate) struct Mounts {
+    /// As configured: control messages name an app by its place here.
+    by_number: Vec<Arc<MountedApp>>,
+    /// Longest mount first, so that the first match is the nearest.
+    by_length: Vec<Arc<MountedApp>>,
+}
+
+impl Mounts {
+    /// Mount the apps, each with a pool without workers. A response may keep
+    /// `response_memory` bytes in memory while its client is slow.
+    pub(crate) fn new(apps: &[App], response_memory: u64) -> Self {
+        let mounted = |app: &App| {
+            Arc::new(MountedApp {
+                mount: app.mount.as_bytes().to_vec(),
+                pool: Arc::new(Pool::new(app.queue, app.window, response_memory)),
+            })
+        };
+        let by_number: Vec<_> = apps.iter().map(mounted).collect();
+        let mut by_length = by_number.clone();
+        by_length.sort_by_key(|app| std::cmp::Reverse(app.mount.len()));
+        Self {
+            by_number,
+            by_length,
+        }
+    }
+
+    /// The app that answers `path`: the one with the longest mount above it.
+    ///
+    /// `*` asks about the server as a whole (RFC 9110 section 9.3.7), which
+    /// the app with the shortest mount speaks for.
+    pub(crate) fn of(&self, path: &[u8]) -> Option<&Arc<MountedApp>> {
+        if path == b"*" {
+            return self.by_length.last();
+        }
+        self.by_length.iter().find(|app| app.below(path).is_some())
+    }
+
+    /// The workers of the app with this number.
+    pub(crate) fn pool(&self, app: u32) -> Option<&Arc<Pool>> {
+        let app = self.by_number.get(usize::try_from(app).ok()?)?;
+        Some(&app.pool)
+    }
+
+    /// The workers of every app.
+    pub(crate) fn pools(&self) -> impl Iterator<Item = &Arc<Pool>> {
+        self.by_number.iter().map(|app| &app.pool)
+    }
+}
+
+fn below<'a>(path: &'a [u8], mount: &[u8]) -> Option<&'a [u8]> {
+    if path == b"*" {
+        return Some(path);
+    }
+    let rest = path.strip_prefix(mount)?;
+    match rest.first() {
+        None | Some(b'/') => Some(rest),
+        Some(_) if mount.is_empty() => Some(rest),
+        Some(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mounts(paths: &[&str]) -> Mounts {
+        let app = |mount: &&str| App {
+            name: "app".to_owned(),
+            mount: (*mount).to_owned(),
+            queue: 1,
+            window: 0,
+        };
+        Mounts::new(&paths.iter().map(app).collect::<Vec<_>>(), 0)
+    }
+
+    fn found<'a>(mounts: &'a Mounts, path: &str) -> Option<&'a str> {
+        let app = mounts.of(path.as_bytes())?;
+        std::str::from_utf8(app.mount()).ok()
+    }
+
+    #[test]
+    fn a_mount_is_taken_off_at_a_slash_only() {
+        assert_eq!(below(b"/shop/cart", b"/shop"), Some(&b"/cart"[..]));
+        assert_eq!(below(b"/shop", b"/shop"), Some(&b""[..]));
+        assert_eq!(below(b"/shopping", b"/shop"), None);
+        assert_eq!(below(b"/other", b"/shop"), None);
+        assert_eq!(below(b"/other", b""), Some(&b"/other"[..]));
+        assert_eq!(below(b"*", b""), Some(&b"*"[..]));
+        assert_eq!(below(b"*", b"/shop"), Some(&b"*"[..]));
+    }
+
+    #[test]
+    fn the_longest_mount_above_a_path_answers() {
+        let mounts = mounts(&["/shop", "", "/shop/admin"]);
+        assert_eq!(found(&mounts, "/shop/admin/users"), Some("/shop/admin"));
+        assert_eq!(found(&mounts, "/shop/administration"), Some("/shop"));
+        assert_eq!(found(&mounts, "/shopping"), Some(""));
+        assert_eq!(found(&mounts, "*"), Some(""));
+    }
+
+    #[test]
+    fn a_path_may_belong_to_nobody() {
+        let mounts = mounts(&["/shop", "/blog"]);
+        assert_eq!(found(&mounts, "/"), None);
+        assert!(Mounts::new(&[], 0).of(b"/").is_none());
+    }
+
+    #[test]
+    fn numbers_go_by_the_configuration() {
+        let mounts = mounts(&["", "/shop"]);
+        let pool = Arc::as_ptr(mounts.pool(1).unwrap());
+        assert_eq!(pool, Arc::as_ptr(&mounts.of(b"/shop").unwrap().pool));
+        assert!(mounts.pool(2).is_none());
+    }
+}

@@ -1,0 +1,349 @@
+"""The workers of one app: who serves, who replaces whom, and when.
+
+A *seat* is a place for one serving worker; a worker sits on a seat from its start on. A worker
+that dies without having been told to is replaced on its seat, after a wait that doubles
+(`backoff`). A *rollout* loads a worker for every seat beside the present ones and then changes
+them over; where one of its workers fails to load, all of them are stopped, and the present ones
+go on. Until the app's first worker serves, a failure means that the app `cannot_start`.
+
+Like `policy`, which calls it, a fleet has neither clock nor I/O: it returns the actions to carry
+out. The file is longer than most because it reads from top to bottom as one table of transitions.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from trivet.supervisor import actions as do
+from trivet.supervisor import events as on
+from trivet.supervisor.deaths import Death
+from trivet.supervisor.roster import Rollout, Roster, Seat, StandState, Worker, WorkerState
+from trivet.wire import control
+from trivet.wire.worker_control import Loaded, LoadFailure
+
+STOP_S = 2.0
+"""What a process gets to exit when nothing is in flight on it any more."""
+
+LOST_S = 1.0
+"""How long a worker that the edge has lost may live on: a dead one is reaped long before."""
+
+Actions = list[do.Action]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetPlan:
+    """What a fleet is made from: seats, and what its workers are allowed, in seconds.
+
+    `name` stands before what is said of it; it is empty where there is only one app.
+    """
+
+    name: str
+    workers: int
+    graceful_s: float
+    load_s: float
+
+
+class Fleet:
+    """The workers of one app.
+
+    Attributes:
+        cannot_start: its first worker has failed to load.
+        loaded: what its first serving worker said of the app; `None` until then.
+    """
+
+    def __init__(
+        self, app: int, plan: FleetPlan, stand: StandState, time_of_day: Callable[[float], str]
+    ) -> None:
+        self.plan = plan
+        self.cannot_start = False
+        self.loaded: Loaded | None = None
+        self._app = app
+        self._stand = stand
+        self._time_of_day = time_of_day
+        self._roster = Roster(plan.workers)
+        self._serving_since = 0.0
+        self._rollout: Rollout | None = None
+        self._shown: LoadFailure | None = None
+
+    # What `policy` asks
+
+    def owns(self, worker: int) -> bool:
+        """Whether a worker is one of this fleet's, and has not been reaped."""
+        return worker in self._roster.workers
+
+    @property
+    def is_rolling(self) -> bool:
+        """Whether new workers are loading, to replace the present ones."""
+        return self._rollout is not None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no process of it is left."""
+        return not self._roster.workers
+
+    def next_deadline(self) -> float | None:
+        """Return when `tick` has to be called at the latest, or `None` for no such time."""
+        times = [seat.retry_at for seat in self._roster.seats]
+        times += [worker.deadline for worker in self._roster.workers.values()]
+        return min((time for time in times if time is not None), default=None)
+
+    # What `policy` tells
+
+    def start(self, now: float) -> Actions:
+        """Start a worker on each seat, all at once."""
+        return [self._start_worker(seat, now) for seat in self._roster.seats]
+
+    def tick(self, now: float) -> Actions:
+        """Do what is due by `now`."""
+        actions: Actions = []
+        for seat in self._roster.seats:
+            if seat.retry_at is not None and seat.retry_at <= now:
+                actions.append(self._start_worker(seat, now))
+        for worker in list(self._roster.workers.values()):
+            if worker.deadline is not None and worker.deadline <= now:
+                actions += self._overdue(worker, now)
+        return actions
+
+    def offer_all(self, now: float) -> Actions:
+        """Let all serve that can: an edge has become ready."""
+        return [action for seat in self._roster.seats for action in self._offer(seat.worker, now)]
+
+    def replace_orphans(self, now: float) -> Actions:
+        """Replace the workers whose connection died with the edge; they exit by themselves."""
+        actions: Actions = []
+        for worker in self._roster.known_to_edge():
+            worker.state = WorkerState.STOPPING
+            worker.deadline = now + STOP_S
+            seat = worker.seat
+            if seat in self._roster.seats and seat.worker is worker:
+                actions.append(self._start_worker(seat, now))
+        return actions
+
+    def begin_rollout(self, because: str, now: float) -> Actions:
+        """Load new workers beside the present ones, to replace them all at once."""
+        self._rollout = Rollout(because, now)
+        self._roster.generation += 1
+        actions: Actions = []
+        for seat in self._roster.seats:
+            worker = self._new_worker(seat, now)
+            self._rollout.members.append(worker)
+            actions.append(do.StartWorker(worker.number, self._app))
+        return actions
+
+    def change_seats(self, change: int, now: float) -> Actions:
+        """Make room for one more worker, or for one less; one always stays."""
+        actions: Actions = []
+        if change > 0:
+            actions.append(self._start_worker(self._roster.add_seat(), now))
+        elif len(self._roster.seats) > 1:
+            seat = self._roster.seats.pop()
+            for worker in [each for each in self._roster.workers.values() if each.seat is seat]:
+                if self._rollout and worker in self._rollout.members:
+                    self._rollout.members.remove(worker)
+                actions += self._retire(worker, now)
+            seat.worker = None
+            actions += self._try_changeover(now)
+        return [*actions, self._say(f"{count(len(self._roster.seats), 'worker')} from now on")]
+
+    def begin_stop(self) -> None:
+        """Start nothing any more."""
+        self._rollout = None
+        for seat in self._roster.seats:
+            seat.retry_at = None
+
+    def stop_unserving(self, now: float) -> Actions:
+        """Stop the workers that have never had a request."""
+        actions: Actions = []
+        for worker in list(self._roster.workers.values()):
+            if worker.state in (WorkerState.LOADING, WorkerState.LOADED):
+                actions += self._stop_worker(worker, now + STOP_S)
+        return actions
+
+    def stop_all(self, deadline: float) -> Actions:
+        """Stop every worker that has not been told yet."""
+        actions: Actions = []
+        for worker in list(self._roster.workers.values()):
+            if worker.state is not WorkerState.STOPPING:
+                actions += self._stop_worker(worker, deadline)
+        return actions
+
+    # What happens to workers
+
+    def on_loaded(self, event: on.WorkerLoaded, now: float) -> Actions:
+        """A worker has loaded the app."""
+        worker = self._roster.workers[event.worker]
+        if worker.state is not WorkerState.LOADING:
+            return []
+        worker.state, worker.loaded, worker.deadline = WorkerState.LOADED, event.loaded, None
+        self._shown = None
+        if worker.seat.worker is worker:
+            return self._offer(worker, now)
+        return self._try_changeover(now)
+
+    def on_failed(self, event: on.WorkerFailed, now: float) -> Actions:
+        """A worker could not load the app, and exits."""
+        worker = self._roster.workers[event.worker]
+        if worker.state is not WorkerState.LOADING:
+            return []
+        actions = self._show(event.failure)
+        return [*actions, *self._failed_to_load(worker, now)]
+
+    def on_exited(self, event: on.WorkerExited, now: float) -> Actions:
+        """A worker is gone."""
+        worker = self._roster.workers.pop(event.worker)
+        if worker.state is WorkerState.DRAINING and event.death.reason == "exit 0":
+            # It saw the end of its link before we read that it is drained.
+            worker.state = WorkerState.STOPPING
+        actions: Actions = []
+        if worker.is_known_to_edge and self._stand.has_edge:
+            died = control.WorkerDied(worker=worker.number, reason=event.death.reason)
+            actions.append(do.TellEdge(died))
+        if not self._stand.is_stopping and worker.state is not WorkerState.STOPPING:
+            actions += self._mourn(worker, event.death, now)
+        return actions
+
+    def on_lost(self, event: on.WorkerLost, now: float) -> Actions:
+        """The edge has no connection to a worker any more, without having asked for that."""
+        worker = self._roster.workers[event.worker]
+        if not worker.is_known_to_edge:
+            return []
+        worker.state, worker.deadline = WorkerState.LOST, now + LOST_S
+        if not event.started:
+            return []
+        lost = max(0, event.started - event.retried)
+        text = f"worker {event.worker} was lost with {count(event.started, 'request')} running"
+        what = f"{event.retried} sent to another worker, {lost} answered with an error"
+        return [self._say(f"{text} ({event.reason}): {what}", "warning")]
+
+    def on_drained(self, event: on.WorkerDrained, now: float) -> Actions:
+        """A worker that should get no more requests has finished its last one."""
+        worker = self._roster.workers[event.worker]
+        if worker.state is not WorkerState.DRAINING:
+            return []
+        return self._stop_worker(worker, now + self.plan.graceful_s)
+
+    def _mourn(self, worker: Worker, death: Death, now: float) -> Actions:
+        """Say that a worker died unasked, and see to its replacement."""
+        who = f"worker {worker.number} {death.describe()}"
+        if worker.state is WorkerState.LOADING:
+            text = f"{who} while it loaded the app"
+            return [self._say(text, "error"), *self._failed_to_load(worker, now)]
+        if self._rollout and worker in self._rollout.members:
+            return [self._say(who, "error"), *self._end_rollout(now)]
+        if worker.seat.worker is not worker:
+            return [self._say(who, "warning")]
+        delay = self._retry(worker, now)
+        return [self._say(f"{who}; another starts in {delay:.1f} s", "error")]
+
+    def _start_worker(self, seat: Seat, now: float) -> do.Action:
+        worker = self._new_worker(seat, now)
+        seat.worker, seat.retry_at = worker, None
+        return do.StartWorker(worker.number, self._app)
+
+    def _new_worker(self, seat: Seat, now: float) -> Worker:
+        worker = self._roster.new_worker(self._stand.next_worker(), seat, now)
+        worker.deadline = now + self.plan.load_s
+        return worker
+
+    def _offer(self, worker: Worker | None, now: float) -> Actions:
+        """Let a worker serve, if it has loaded the app and there is an edge."""
+        if worker is None or worker.state is not WorkerState.LOADED or worker.loaded is None:
+            return []
+        if not self._stand.has_edge:
+            return []
+        worker.state = WorkerState.SERVING
+        if self.loaded is None:
+            self.loaded, self._serving_since = worker.loaded, now
+        return [do.AddWorker(worker.number, worker.loaded.interface)]
+
+    def _failed_to_load(self, worker: Worker, now: float) -> Actions:
+        worker.state, worker.deadline = WorkerState.STOPPING, now + STOP_S
+        if self._rollout and worker in self._rollout.members:
+            return self._end_rollout(now)
+        if self.loaded is None:
+            self.cannot_start = True
+            return []
+        if worker.seat.worker is not worker:
+            return []
+        delay = self._retry(worker, now)
+        text = f"worker {worker.number}: the next try is in {delay:.1f} s"
+        return [self._say(text, "warning")]
+
+    def _retry(self, worker: Worker, now: float) -> float:
+        delay = worker.seat.backoff.next_delay(now - worker.started)
+        worker.seat.worker, worker.seat.retry_at = None, now + delay
+        return delay
+
+    def _retire(self, worker: Worker, now: float) -> Actions:
+        """Take a worker out of service: requests in flight are finished."""
+        if worker.state is WorkerState.SERVING and self._stand.has_edge:
+            worker.state, worker.deadline = WorkerState.DRAINING, now + self.plan.graceful_s
+            return [do.TellEdge(control.DrainWorker(worker=worker.number))]
+        if worker.state in (WorkerState.DRAINING, WorkerState.STOPPING):
+            return []
+        return self._stop_worker(worker, now + STOP_S)
+
+    def _stop_worker(self, worker: Worker, deadline: float) -> Actions:
+        worker.state, worker.deadline = WorkerState.STOPPING, deadline
+        return [do.StopWorker(worker.number)]
+
+    def _overdue(self, worker: Worker, now: float) -> Actions:
+        if worker.state is WorkerState.DRAINING:
+            text = f"worker {worker.number} still has requests after {self.plan.graceful_s:g} s"
+            said = self._say(f"{text}: cut off", "warning")
+            return [said, *self._stop_worker(worker, now + STOP_S)]
+        worker.deadline = None
+        kill = do.KillWorker(worker.number)
+        if worker.state is not WorkerState.LOADING:
+            return [kill]
+        text = f"worker {worker.number} has not loaded the app after {self.plan.load_s:g} s: killed"
+        return [self._say(text, "error"), kill, *self._failed_to_load(worker, now)]
+
+    # Rollouts
+
+    def _try_changeover(self, now: float) -> Actions:
+        rollout = self._rollout
+        if not rollout or not rollout.is_loaded:
+            return []
+        self._rollout = None
+        self._serving_since = now
+        actions: Actions = []
+        retiring: list[Worker] = []
+        for worker in rollout.members:
+            if worker.seat.worker:
+                retiring.append(worker.seat.worker)
+            worker.seat.worker, worker.seat.retry_at = worker, None
+            actions += self._offer(worker, now)
+        for worker in retiring:
+            actions += self._retire(worker, now)
+        took = f"reloaded in {now - rollout.started:.2f} s"
+        return [*actions, self._say(f"{rollout.because}: {took}")]
+
+    def _end_rollout(self, now: float) -> Actions:
+        """Give the new workers up; the present ones go on."""
+        rollout, self._rollout = self._rollout, None
+        if rollout is None:
+            return []
+        actions: Actions = []
+        for worker in rollout.members:
+            if worker.state is not WorkerState.STOPPING:
+                actions += self._stop_worker(worker, now + STOP_S)
+        since = self._time_of_day(self._serving_since)
+        text = f"{rollout.because}: not loaded, still serving the version of {since}"
+        return [*actions, self._say(text, "error")]
+
+    # What is said
+
+    def _say(self, text: str, level: do.Level = "info") -> do.Say:
+        return do.Say(f"{self.plan.name}: {text}" if self.plan.name else text, level)
+
+    def _show(self, failure: LoadFailure) -> Actions:
+        """Show a failure, unless it is the one that was shown last: workers fail alike."""
+        if self._stand.is_stopping or failure == self._shown:
+            return []
+        self._shown = failure
+        return [do.ShowFailure(failure)]
+
+
+def count(number: int, noun: str) -> str:
+    """Write a number of things: `1 worker`, `2 workers`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
