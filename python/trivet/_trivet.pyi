@@ -28,6 +28,16 @@ def encode_frame(json: str) -> bytes:
     """Return the bytes of a frame given as JSON."""
 
 @final
+class AsgiHead:
+    """The head of an ASGI app's response, checked."""
+
+    def __new__(cls, status: Any, headers: Any) -> AsgiHead:  # noqa: ANN401 - whatever the app has sent
+        """Take over `http.response.start`; `TypeError` or `ValueError` names the rule broken."""
+
+    def length(self) -> int:
+        """Return the app's `content-length`, or -1 where it set none."""
+
+@final
 class AsgiLink:
     """A worker process's side of the conversation with the edge, for an event loop."""
 
@@ -45,8 +55,7 @@ class AsgiLink:
         number: int,
         slot: int,
         started: int,
-        status: int,
-        headers: Any,  # noqa: ANN401 - whatever the app has sent
+        head: AsgiHead,
         body: bytes,
         ended: bool,
     ) -> None:
@@ -88,7 +97,8 @@ class WsgiWorker:
         environ: dict[str, Any],
         file_wrapper: type,
         raw_stream: Callable[[StreamedContent], Any],
-        on_error: Callable[[str, str, str, BaseException, bool], tuple[str, str]],
+        locate: Callable[[Any], Any],
+        on_error: Callable[[str, str, str, BaseException, Any, Any], tuple[str, str]],
     ) -> WsgiWorker:
         """Take over the descriptors and greet the edge."""
 

@@ -253,8 +253,9 @@ def test_only_bytes_can_be_written(stand: Stand) -> None:
 
 
 def test_writing_more_than_was_promised_raises(stand: Stand, journal: Journal) -> None:
-    assert stand.get("/written-too-much").text == "four"
-    wait_for_note(journal, "refused: the app promised 4 bytes by Content-Length and sent more")
+    rule = "the app promised 4 bytes by Content-Length and sent"
+    assert case(stand, "written-too-much", "") == (500, f"RuntimeError: {rule} 0 (PEP 3333)")
+    wait_for_note(journal, f"refused: {rule} more (PEP 3333)")
 
 
 def test_fields_of_the_connection_are_ours_alone(stand: Stand) -> None:
@@ -294,12 +295,29 @@ def test_a_head_request_ends_with_an_endless_answers_head(stand: Stand, journal:
     wait_for_note(journal, "closed endless")
 
 
-@pytest.mark.parametrize("shape", ["list", "iterable", "file"])
-def test_what_goes_beyond_the_promised_length_is_never_sent(stand: Stand, shape: str) -> None:
+def test_a_file_is_sent_as_far_as_was_promised(stand: Stand) -> None:
+    with closing(stand.connect()) as connection:
+        for _ in range(2):
+            connection.request("GET", "/promised?4,file")
+            assert connection.getresponse().read() == b"0123"
+
+
+@pytest.mark.parametrize("shape", ["list", "iterable"])
+def test_more_than_was_promised_is_an_error_page_while_that_can_be(
+    stand: Stand, shape: str
+) -> None:
     with closing(stand.connect()) as connection:
         for _ in range(2):
             connection.request("GET", f"/promised?4,{shape}")
-            assert connection.getresponse().read() == b"0123"
+            response = connection.getresponse()
+            assert (response.status, b"0123" in response.read()) == (500, False)
+
+
+def test_more_than_was_promised_never_ends_cleanly(stand: Stand) -> None:
+    with stand.socket() as connected:
+        connected.sendall(b"GET /promised?7,iterable HTTP/1.1\r\nHost: a\r\n\r\n")
+        head, _, content = read_to_end(connected).partition(b"\r\n\r\n")
+    assert (b"Content-Length: 7" in head, content) == (True, b"01234")
 
 
 @pytest.mark.parametrize("shape", ["list", "iterable", "file"])
@@ -323,9 +341,10 @@ def test_less_than_was_promised_never_ends_cleanly(stand: Stand) -> None:
     assert b"Content-Length: 20" in head
     assert content == b"0123456789"
     line = stand.wait_for_request(
-        lambda line: line.get("path") == "/promised" and "20" in line.get("error", "")
+        lambda line: line.get("path") == "/promised" and "sent 10" in line.get("error", "")
     )
-    assert line["error"] == "RuntimeError: the app promised 20 bytes by Content-Length and sent 10"
+    rule = "the app promised 20 bytes by Content-Length and sent 10 (PEP 3333)"
+    assert line["error"].startswith(f"RuntimeError: {rule} at responses.py:")
 
 
 @pytest.mark.parametrize("shape", ["list", "iterable", "file"])

@@ -64,7 +64,9 @@ class WsgiWorker:
             body = b"".join(app(environ, start_response))
         except Exception as error:  # noqa: BLE001 - as the native loop
             on_error = self.options["on_error"]
-            summary, place = on_error("id-1", method, path, error, bool(status))
+            summary, place = on_error(
+                "id-1", method, path, error, "cut" if status else "unsent", None
+            )
             return f"500 {summary} | {place}\n".encode()
         return status[0].encode() + b" " + body + b"\n"
 

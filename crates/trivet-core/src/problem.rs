@@ -193,7 +193,7 @@ impl Problem {
                 "The application took too long to answer."),
             Self::AppUnavailable => Facts::new(503, "destination_unavailable", "app.unavailable", Upstream, false,
                 "The application is not ready to answer. Please try again in a moment."),
-            Self::BadAppResponse => Facts::new(500, "http_protocol_error", "app.bad_response", Upstream, false,
+            Self::BadAppResponse => Facts::new(502, "http_protocol_error", "app.bad_response", Upstream, false,
                 "The application answered in a way that cannot be passed on."),
             Self::BadRequest(_) => Facts::new(400, "http_request_error", "edge.bad_request", Downstream, true, ""),
             Self::ContentTooLarge => Facts::new(413, "http_request_error", "edge.content_too_large", Downstream, true,

@@ -27,6 +27,7 @@ use trivet_wire::frames::{
     encode_response, put_frame, put_hello, read_amount, split_frame,
 };
 
+pub(crate) use head::AsgiHead;
 use scope::ScopeMaker;
 
 /// Bytes that one read takes at the most.
@@ -146,8 +147,6 @@ impl AsgiLink {
     }
 
     /// Begin a response with its first content; `started` is the request's.
-    ///
-    /// Raises `TypeError` or `ValueError` that names the rule broken.
     #[allow(
         clippy::too_many_arguments,
         reason = "the parts of a response, one call per response"
@@ -157,27 +156,24 @@ impl AsgiLink {
         number: u64,
         slot: u16,
         started: u64,
-        status: u16,
-        headers: &Bound<'_, PyAny>,
+        head: &Bound<'_, AsgiHead>,
         body: &[u8],
         ended: bool,
-    ) -> PyResult<()> {
-        let head = head::Head::parse(status, headers)?;
+    ) {
+        let head = head.get();
         let parts = ResponseHead {
-            status,
+            status: head.status,
             app_us: u32::try_from(now_us().saturating_sub(started)).unwrap_or(u32::MAX),
             declared_length: head.declared_length,
             reason: b"",
         };
-        let mut state = self.state.lock();
         encode_response(
-            state.out(),
+            self.state.lock().out(),
             (slot, number, end_flag(ended)),
             &parts,
             head.fields(),
             body,
         );
-        Ok(())
     }
 
     /// Send more content.

@@ -67,6 +67,7 @@ pub(crate) struct WsgiWorker {
     environs: EnvironMaker,
     inputs: InputMaker,
     file_wrapper: Py<PyType>,
+    locate: Py<PyAny>,
     on_error: Py<PyAny>,
 }
 
@@ -75,7 +76,7 @@ impl WsgiWorker {
     /// Takes over the three descriptors. `environ` has the entries that are
     /// the same for every request.
     #[new]
-    #[pyo3(signature = (*, link_fd, claim_fd, doorbell_fd, app, environ, file_wrapper, raw_stream, on_error))]
+    #[pyo3(signature = (*, link_fd, claim_fd, doorbell_fd, app, environ, file_wrapper, raw_stream, locate, on_error))]
     #[allow(
         clippy::too_many_arguments,
         reason = "keyword arguments, each named at the one call"
@@ -89,6 +90,7 @@ impl WsgiWorker {
         environ: Bound<'_, PyDict>,
         file_wrapper: Py<PyType>,
         raw_stream: Py<PyAny>,
+        locate: Py<PyAny>,
         on_error: Py<PyAny>,
     ) -> PyResult<Self> {
         let (link_fd, claim_fd, doorbell_fd) =
@@ -104,6 +106,7 @@ impl WsgiWorker {
             environs: EnvironMaker::new(environ),
             inputs: InputMaker::new(py, raw_stream)?,
             file_wrapper,
+            locate,
             on_error,
         })
     }
@@ -188,9 +191,10 @@ impl WsgiWorker {
                 let environ = self.environs.make(py, &request, &input)?;
                 Ok((environ, input))
             });
+        let mut source = None;
         let outcome = match result {
             Ok((environ, input)) => {
-                let outcome = self.answer(py, &answer, environ);
+                let outcome = self.answer(py, &answer, environ, &mut source);
                 if request.head.content == Content::File {
                     // The spooled file's descriptor must not wait for the collector.
                     let _ = input.call_method0(intern!(py, "close"));
@@ -204,7 +208,7 @@ impl WsgiWorker {
             Err(Stop::Error(error))
                 if !answer.is_gone(py) || !error.is_instance_of::<PyOSError>(py) =>
             {
-                self.report(py, &request, &answer, &error);
+                self.report(py, &request, &answer, &error, source.as_ref());
             }
             Err(Stop::Error(_) | Stop::Gone) => answer.fail(py, "", ""),
             Ok(()) | Err(Stop::Enough) => {}
@@ -218,6 +222,7 @@ impl WsgiWorker {
         py: Python<'py>,
         answer: &Arc<Answer>,
         environ: Bound<'py, PyDict>,
+        source: &mut Option<Bound<'py, PyAny>>,
     ) -> Result<(), Stop> {
         let start_response = Bound::new(
             py,
@@ -227,13 +232,17 @@ impl WsgiWorker {
         )?;
         let iterable = self.app.bind(py).call1((environ, start_response))?;
         if let Some(piece) = only_piece(&iterable) {
-            return answer.put(py, &piece, true);
+            let outcome = answer.put(py, &piece, true);
+            self.locate(&outcome, &iterable, source);
+            return outcome;
         }
         let outcome = if iterable.is_instance(self.file_wrapper.bind(py))? {
             send_file(py, answer, &iterable)
         } else {
             send_pieces(py, answer, &iterable)
         };
+        // Before it is closed: a generator knows its line only until then.
+        self.locate(&outcome, &iterable, source);
         // Always, also after an error or a client that left (PEP 3333).
         let closed = match iterable.getattr_opt(intern!(py, "close")) {
             Ok(Some(close)) => close.call0().map(|_| ()),
@@ -249,7 +258,30 @@ impl WsgiWorker {
         }
     }
 
-    fn report(&self, py: Python<'_>, request: &RequestView<'_>, answer: &Answer, error: &PyErr) {
+    /// Find the app's line for a rule that it broke by what it returned: an error of
+    /// ours has no traceback.
+    fn locate<'py>(
+        &self,
+        outcome: &Result<(), Stop>,
+        returned: &Bound<'py, PyAny>,
+        source: &mut Option<Bound<'py, PyAny>>,
+    ) {
+        let py = returned.py();
+        if let Err(Stop::Error(error)) = outcome
+            && error.traceback(py).is_none()
+        {
+            *source = self.locate.bind(py).call1((returned,)).ok();
+        }
+    }
+
+    fn report(
+        &self,
+        py: Python<'_>,
+        request: &RequestView<'_>,
+        answer: &Answer,
+        error: &PyErr,
+        source: Option<&Bound<'_, PyAny>>,
+    ) {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let head = &request.head;
         let arguments = (
@@ -258,14 +290,19 @@ impl WsgiWorker {
             text(head.path),
             // Not `value()`: before Python 3.12 that has no traceback.
             error.clone_ref(py).into_value(py),
-            answer.has_sent_head(py),
+            answer.progress_word(py),
+            source,
         );
         let told = self
             .on_error
             .bind(py)
             .call1(arguments)
             .and_then(|told| told.extract::<(String, String)>());
-        let (summary, place) = told.unwrap_or_else(|_| (error.to_string(), String::new()));
+        let (summary, place) = told.unwrap_or_else(|second| {
+            // The log cannot be written, or the app's own objects raise when they are shown.
+            second.write_unraisable(py, Some(self.on_error.bind(py)));
+            (error.to_string(), String::new())
+        });
         answer.fail(py, &summary, &place);
     }
 }
@@ -303,6 +340,10 @@ fn send_pieces(py: Python<'_>, answer: &Answer, iterable: &Bound<'_, PyAny>) -> 
     let rule = "the app must return an iterable of bytes";
     if iterable.is_instance_of::<PyBytes>() || iterable.is_instance_of::<PyString>() {
         // Iterable, but each item would be a byte or a character.
+        return Err(not_bytes(rule, iterable).into());
+    }
+    if iterable.hasattr(intern!(py, "__await__"))? {
+        let rule = "the app is asynchronous, which needs `interface = \"asgi\"`: it must return an iterable of bytes";
         return Err(not_bytes(rule, iterable).into());
     }
     let pieces = iterable.try_iter().map_err(|_| not_bytes(rule, iterable))?;

@@ -12,7 +12,9 @@ FOLD_BYTES = 64 << 10
 """A longer traceback becomes several events."""
 
 _FIRST = re.compile(rb"(  \+ Exception Group )?Traceback \(most recent call last\):")
-_HEAD = re.compile(rb"\S+ .* (?:failed|broke off after its head), request id (\S+)")
+_HEAD = re.compile(
+    rb"\S+ .* (?:failed|failed after its response|broke off after its head), request id (\S+)"
+)
 _EXCEPTION = re.compile(rb"[A-Za-z_][\w.]*(?::.*)?")
 _LINKS = (
     b"During handling of the above exception, another exception occurred:",

@@ -1,14 +1,16 @@
 """Running an ASGI app: the event loop's side of the conversation with the edge."""
 
 import asyncio
+import inspect
 import sys
+import types
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from trivet import _trivet
 from trivet.wire.worker_control import Start
-from trivet.worker import traces
-from trivet.worker.exchange import ClientGoneError, Exchange
+from trivet.worker import asgi_errors, failure
+from trivet.worker.exchange import Exchange
 
 AsgiApp = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -73,20 +75,25 @@ class AsgiServer:
                     exchange.cancel()
 
     def _begin(self, number: int, slot: int, started: int, scope: Any, content: Any) -> None:  # noqa: ANN401
-        exchange = Exchange(self, number, slot, started, content)
+        is_head = scope["method"] == "HEAD"
+        exchange = Exchange(self, number, slot, started, content, is_head=is_head)
         # A name of its own for each task would be formatted for nothing.
         task = self._loop.create_task(self._run(number, exchange, scope), name="request")
         self._running[number] = exchange, task
 
     async def _run(self, number: int, exchange: Exchange, scope: dict[str, Any]) -> None:
         try:
-            await self._app(scope, exchange.receive, exchange.send)
+            result = self._app(scope, exchange.receive, exchange.send)
+            if type(result) is not types.CoroutineType and not inspect.isawaitable(result):
+                raise asgi_errors.not_awaitable(result)  # noqa: TRY301 - the app's error, too
+            await result
             if not exchange.has_ended:
-                raise RuntimeError("the app returned before its response was complete (ASGI, HTTP)")  # noqa: TRY301
-        except ClientGoneError:
-            exchange.fail("the client has gone away", "")
+                raise asgi_errors.returned_early(has_head=exchange.has_head)  # noqa: TRY301 - as above
         except BaseException as error:
-            self._report(exchange, scope, error)
+            if asgi_errors.comes_from_a_gone_client(error):
+                exchange.fail("the client has gone away", "")
+            else:
+                self._report(exchange, scope, error)
             if isinstance(error, asyncio.CancelledError):
                 raise
         finally:
@@ -94,12 +101,13 @@ class AsgiServer:
             del self._running[number]
 
     def _report(self, exchange: Exchange, scope: dict[str, Any], error: BaseException) -> None:
-        what = "broke off after its head" if exchange.has_started else "failed"
+        if exchange.has_ended:
+            progress: failure.Progress = "whole"
+        else:
+            progress = "cut" if exchange.has_started else "unsent"
         request_id = scope["extensions"]["trivet"].get("request_id", "")
-        head = f"{scope['method']} {scope['path']} {what}, request id {request_id}\n"
-        sys.stderr.write(head + traces.format_trimmed(error))
-        place = traces.describe_frame(traces.app_frame(error.__traceback__))
-        exchange.fail(traces.summarise(error), place)
+        request = failure.FailedRequest(request_id, scope["method"], scope["path"], progress)
+        exchange.fail(*failure.report(request, error, failure.source_of(self._app)))
 
     def _flush(self) -> None:
         self._is_flushing = False

@@ -6,12 +6,15 @@ Spec: ASGI 3.0, "HTTP & WebSocket ASGI Message Format" 2.5, HTTP.
 import asyncio
 import functools
 import os
+import stat
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
 from trivet import _trivet
+from trivet.worker import asgi_errors
+from trivet.worker.asgi_errors import ClientGoneError
 
 FIRST_CREDIT = 256 << 10
 """Content bytes that may be sent before the edge has to give credit, as in `trivet-wire`."""
@@ -19,6 +22,15 @@ PIECE = 128 << 10
 """Most content bytes of one frame; longer bodies are sent in pieces, as credit comes."""
 WANTED = 256 << 10
 """Bytes of streamed request content that are asked for at once."""
+DISCARDED = 1 << 20
+"""Content that an app may send after a response that has none (HEAD, 204, 205, 304).
+
+What is short it sends in peace, as frameworks do; a stream without end must end somewhere.
+"""
+UNKNOWN = -1
+"""No length was promised, as `AsgiHead.length` says it."""
+
+_WITHOUT_CONTENT = frozenset({204, 205, 304})
 
 Message = dict[str, Any]
 Content = bytes | tuple[int, int] | None
@@ -40,23 +52,33 @@ class Exchange:
     __slots__ = (
         "_content",
         "_credit",
+        "_discarded",
+        "_has_content",
         "_has_ended",
         "_has_started",
-        "_headers",
+        "_head",
         "_is_gone",
         "_number",
         "_offset",
         "_pieces",
+        "_promised",
+        "_sent",
         "_server",
         "_slot",
         "_started",
-        "_status",
         "_waiter",
         "_was_read",
     )
 
     def __init__(
-        self, server: Server, number: int, slot: int, started: int, content: Content
+        self,
+        server: Server,
+        number: int,
+        slot: int,
+        started: int,
+        content: Content,
+        *,
+        is_head: bool,
     ) -> None:
         self._server = server
         self._number = number
@@ -66,8 +88,12 @@ class Exchange:
         self._offset = 0
         self._pieces: deque[tuple[bytes, bool]] = deque()
         self._was_read = False
-        self._status = 0
-        self._headers: Any = ()
+        self._head: _trivet.AsgiHead | None = None
+        self._promised = UNKNOWN
+        self._sent = 0
+        self._has_content = not is_head
+        self._discarded: int | None = None
+        """Bytes that came after a response without content; `None` where none may come."""
         self._has_started = False
         self._has_ended = False
         self._is_gone = False
@@ -119,21 +145,27 @@ class Exchange:
         """
         if self._is_gone:
             raise ClientGoneError
-        kind = message["type"]
-        if kind == "http.response.body" and self._status and not self._has_ended:
+        try:
+            kind = message["type"]
+        except (IndexError, KeyError, TypeError):
+            raise asgi_errors.no_message(message) from None
+        if kind == "http.response.body" and self._head and not self._has_ended:
             body = message.get("body", b"")
-            more = message.get("more_body", False)
-            if len(body) <= PIECE and len(body) <= self._credit:
-                self._send_piece(body, ended=not more)
-            else:
-                await self._send_long(body, ended=not more)
-        elif kind == "http.response.start" and not self._status:
-            self._status = message["status"]
-            self._headers = message.get("headers", ())
-        elif kind == "http.response.pathsend" and self._status and not self._has_started:
-            self._send_path(message["path"])
+            if type(body) is not bytes:
+                body = asgi_errors.as_bytes(kind, body)
+            ended = not message.get("more_body", False)
+            if not self._send_now(body, ended=ended):
+                await self._send_long(body, ended=ended)
+        elif kind == "http.response.start" and not self._head:
+            self._start(message)
+        elif kind == "http.response.pathsend" and self._head and not self._has_started:
+            self._send_path(message)
+        elif kind == "http.response.body" and self._discarded is not None:
+            await self._discard(message)
         else:
-            raise self._out_of_order(kind)
+            raise asgi_errors.out_of_order(
+                kind, has_head=self._head is not None, has_ended=self._has_ended
+            )
 
     # How the app ended ---------------------------------------------------------------------
 
@@ -153,20 +185,66 @@ class Exchange:
         self._wake()
 
     @property
+    def has_head(self) -> bool:
+        """Whether the app has begun its response."""
+        return self._head is not None
+
+    @property
     def has_started(self) -> bool:
         """Whether the head of the response is out."""
         return self._has_started
 
     # ---------------------------------------------------------------------------------------
 
+    def _start(self, message: Message) -> None:
+        if "status" not in message:
+            raise asgi_errors.missing("http.response.start", "status")
+        # Checked here, so that the traceback has the line that is wrong.
+        head = _trivet.AsgiHead(message["status"], message.get("headers", ()))
+        self._head = head
+        self._promised = head.length()
+        if message["status"] in _WITHOUT_CONTENT:
+            self._has_content = False
+
+    def _send_now(self, body: bytes, *, ended: bool) -> bool:
+        """Send content if it can leave at once; return whether it has."""
+        if not self._has_content:
+            # Whatever the app sends, and however long it goes on: this is all that there is.
+            self._discarded = None if ended else 0
+            self._send_piece(b"", ended=True)
+            return True
+        if self._promised != UNKNOWN:
+            self._count(len(body), ended=ended)
+        if len(body) > PIECE or len(body) > self._credit:
+            return False
+        self._send_piece(body, ended=ended)
+        return True
+
+    def _count(self, length: int, *, ended: bool) -> None:
+        """Hold content against the promised length; nothing of what breaks it is sent."""
+        sent = self._sent + length
+        if sent > self._promised:
+            raise asgi_errors.too_long(self._promised)
+        if ended and sent < self._promised:
+            raise asgi_errors.too_short(self._promised, sent)
+        self._sent = sent
+
+    async def _discard(self, message: Message) -> None:
+        """Take content that belongs to no response; without end it is refused."""
+        if self._discarded is None or self._discarded > DISCARDED:
+            raise ClientGoneError
+        self._discarded += len(message.get("body", b"")) + 1
+        if not message.get("more_body", False):
+            self._discarded = None
+        await asyncio.sleep(0)  # others must have their turn
+
     def _send_piece(self, body: bytes, *, ended: bool) -> None:
         link = self._server.link
         if self._has_started:
             link.data(self._number, self._slot, body, ended)
         else:
-            link.respond(
-                self._number, self._slot, self._started, self._status, self._headers, body, ended
-            )
+            assert self._head is not None  # noqa: S101 - content comes after the head
+            link.respond(self._number, self._slot, self._started, self._head, body, ended)
             self._has_started = True
         self._credit -= len(body)
         self._has_ended = ended
@@ -188,21 +266,23 @@ class Exchange:
     def _may_send(self, size: int) -> bool:
         return self._credit >= size or self._is_gone
 
-    def _send_path(self, path: str) -> None:
-        descriptor = os.open(Path(path), os.O_RDONLY | os.O_CLOEXEC)
+    def _send_path(self, message: Message) -> None:
+        if "path" not in message:
+            raise asgi_errors.missing("http.response.pathsend", "path")
+        descriptor, length = _opened(message["path"])
         try:
-            length = os.fstat(descriptor).st_size
-            link = self._server.link
-            link.respond(
-                self._number, self._slot, self._started, self._status, self._headers, b"", False
-            )
+            if self._promised != UNKNOWN and self._has_content:
+                self._count(length, ended=True)
+            self._send_piece(b"", ended=not self._has_content)
         except BaseException:
             os.close(descriptor)
             raise
-        self._has_started = self._has_ended = True
-        link.file(self._number, self._slot, descriptor, 0, length)
+        if not self._has_content:
+            os.close(descriptor)
+            return
+        self._has_ended = True
+        self._server.link.file(self._number, self._slot, descriptor, 0, length)
         self._wake()
-        self._server.flush_soon()
 
     def _receive_spooled(self, descriptor: int, length: int) -> Message:
         body = os.pread(descriptor, PIECE, self._offset)
@@ -236,18 +316,12 @@ class Exchange:
             if not waiter.done():
                 waiter.set_result(None)
 
-    def _out_of_order(self, kind: str) -> RuntimeError:
-        if self._has_ended:
-            state = "the response is complete"
-        elif self._status:
-            state = "the response has been started"
-        else:
-            state = "`http.response.start` must come first"
-        return RuntimeError(f"the app sent `{kind}`, but {state} (ASGI, HTTP)")
 
-
-class ClientGoneError(OSError):
-    """The client has gone away (ASGI 2.4: `send` raises `OSError`)."""
-
-    def __init__(self) -> None:
-        super().__init__("the client has gone away")
+def _opened(path: str) -> tuple[int, int]:
+    """Open a file to be sent; return its descriptor and length."""
+    descriptor = os.open(Path(path), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    status = os.fstat(descriptor)
+    if stat.S_ISREG(status.st_mode):
+        return descriptor, status.st_size
+    os.close(descriptor)
+    raise ValueError(f"http.response.pathsend: `{path}` is no regular file (ASGI, Path Send)")

@@ -53,14 +53,15 @@ def takes(app: object, arguments: int) -> bool:
 
 def framework_of(app: object) -> str:
     """Return `Flask 3.1.3`, or nothing for a framework that is not known here."""
-    for layer in _layers(app):
+    for layer in layers(app):
         for cls in type(layer).__mro__:
             if known := _FRAMEWORKS.get(cls.__module__.partition(".")[0]):
                 return " ".join(filter(None, [known[0], _version(known[1])]))
     return ""
 
 
-def _layers(app: object) -> Iterator[object]:
+def layers(app: object) -> Iterator[object]:
+    """Yield the app, and what it wraps, outermost first, as far as attributes tell."""
     for _ in range(_LAYERS):
         yield app
         app = next(

@@ -1,6 +1,7 @@
 """Running a loaded app: the native loop on its threads, and the end of it."""
 
 import contextlib
+import functools
 import os
 import selectors
 import signal
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from trivet import _trivet
 from trivet.wire.line_socket import LineSocket
 from trivet.wire.worker_control import Start, StopWorker, decode_to_worker
-from trivet.worker import traces
+from trivet.worker import failure
 from trivet.worker.environ import constant_environ
 from trivet.worker.file_wrapper import FileWrapper
 from trivet.worker.raw_content import RawContent
@@ -38,6 +39,7 @@ def serve(start: Start, app: Any, control: LineSocket) -> int:  # noqa: ANN401 -
         environ=constant_environ(start),
         file_wrapper=FileWrapper,
         raw_stream=RawContent,
+        locate=functools.partial(failure.source_of, app),
         on_error=report_error,
     )
     with _Wakeup() as wakeup:
@@ -56,23 +58,16 @@ def report_error(
     method: str,
     path: str,
     error: BaseException,
-    is_cut: bool,  # noqa: FBT001 - called from native code, by position
+    progress: failure.Progress,
+    source: traceback.FrameSummary | None,
 ) -> tuple[str, str]:
-    """Log what the app raised, as one write, so that no other line gets between.
-
-    Called by the native loop in the request's thread. `is_cut` says that the head of the
-    response was out already, so that the client sees a truncated response.
+    """Log what the app raised; called by the native loop in the request's thread.
 
     Returns:
         The exception in one line, and where in the app it was raised, for the access log.
     """
-    what = "broke off after its head" if is_cut else "failed"
-    # The path is decoded: a line break in it would begin a line of the client's own.
-    shown = path if path.isprintable() else ascii(path)[1:-1]
-    head = f"{method} {shown} {what}, request id {request_id}\n"
-    sys.stderr.write(head + traces.format_trimmed(error))
-    place = traces.describe_frame(traces.app_frame(error.__traceback__))
-    return traces.summarise(error), place
+    request = failure.FailedRequest(request_id, method, path, progress)
+    return failure.report(request, error, source)
 
 
 class _Wakeup:

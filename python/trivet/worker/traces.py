@@ -13,15 +13,27 @@ from trivet.errors import Place
 
 _TRIVET = str(Path(__file__).parent.parent) + os.sep
 _IMPORT_SYSTEM = ("<frozen importlib", f"importlib{os.sep}__init__.py")
+_FIRST_LINE = "Traceback (most recent call last):"
 _SUMMARY_CHARACTERS = 200
 
 
-def format_trimmed(error: BaseException) -> str:
-    """Return the traceback as Python prints it, but only with frames of the app and libraries."""
+def format_trimmed(error: BaseException, source: traceback.FrameSummary | None = None) -> str:
+    """Return the traceback as Python prints it, but only with frames of the app and libraries.
+
+    Args:
+        error: What was raised.
+        source: The line to show where no frame is left.
+    """
     trace = traceback.TracebackException.from_exception(error)
     for part in _with_causes(trace, set()):
         part.stack[:] = [frame for frame in part.stack if not _is_machinery(frame.filename)]
-    return "".join(trace.format())
+        _indent_message(part)
+    if source and not trace.stack:
+        trace.stack.append(source)
+    text = "".join(trace.format())
+    # Python leaves the first line out where no frame is left; logs are read by it.
+    is_headless = text[:1].isalpha() and not text.startswith(_FIRST_LINE)
+    return f"{_FIRST_LINE}\n{text}" if is_headless else text
 
 
 def summarise(error: BaseException) -> str:
@@ -31,6 +43,8 @@ def summarise(error: BaseException) -> str:
         text = " ".join(str(error).split())
     except Exception:  # noqa: BLE001 - the app's own `__str__`
         return name
+    # It goes into a log of UTF-8, which has no lone surrogates.
+    text = text.encode("utf-8", "backslashreplace").decode()
     return f"{name}: {text}"[:_SUMMARY_CHARACTERS] if text else name
 
 
@@ -89,6 +103,16 @@ def _library_folders() -> tuple[str, ...]:
         sysconfig.get_path("platlib"),
     }
     return tuple(f"{folder}{os.sep}" for folder in folders)
+
+
+def _indent_message(trace: traceback.TracebackException) -> None:
+    """Indent the further lines of a message, so that they are seen to belong to the traceback."""
+    text = getattr(trace, "_str", None)
+    if isinstance(text, str):
+        trace._str = text.replace("\n", "\n  ")  # type: ignore[attr-defined] # noqa: SLF001 - no other way
+    notes = getattr(trace, "__notes__", None)
+    if isinstance(notes, list):
+        trace.__notes__ = [f"  {note}".replace("\n", "\n  ") for note in notes]
 
 
 def _with_causes(

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from trivet.supervisor.tracebacks import FOLD_BYTES, Folder, Group, described
+from trivet.worker.traces import format_trimmed
 
 
 def folded(text: str) -> list[Group]:
@@ -54,6 +55,13 @@ def test_what_python_prints_for_an_exception_is_one_event(source: str) -> None:
     assert text
     groups = folded(f"before\n{text}after\n")
     assert groups == [[b"before"], text.encode().splitlines(), [b"after"]]
+
+
+def test_what_a_worker_writes_of_a_message_of_several_lines_is_one_event() -> None:
+    error = ValueError("first\nsecond\nTraceback (most recent call last):")
+    text = format_trimmed(error)
+    assert text.startswith("Traceback (most recent call last):\n")
+    assert folded(f"{text}after\n") == [text.encode().splitlines(), [b"after"]]
 
 
 def test_a_chain_is_described_by_its_last_exception() -> None:

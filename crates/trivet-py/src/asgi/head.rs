@@ -1,72 +1,102 @@
-//! The parts of `http.response.start`, checked.
+//! The parts of `http.response.start`, checked (ASGI, HTTP, "Response Start").
 
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBool, PyBytes, PyInt};
 use trivet_core::field::{is_token, is_value, trim_ows};
 use trivet_wire::frames::UNKNOWN_LENGTH;
 
+/// Size of a response head: as for WSGI, above what any client takes.
+const HEAD_BYTES: usize = 256 << 10;
+/// What a field costs on the wire beside its text (`name: value\r\n`).
+const FIELD_BYTES: usize = 4;
+
 /// A response head. Names and values lie in `text`, one behind the other.
-#[derive(Debug, Default)]
-pub(crate) struct Head {
-    pub(crate) declared_length: u64,
+#[pyclass(frozen, module = "trivet._trivet")]
+#[derive(Debug)]
+pub(crate) struct AsgiHead {
+    pub(super) status: u16,
+    pub(super) declared_length: u64,
     text: Vec<u8>,
     spans: Vec<(usize, usize)>,
 }
 
-impl Head {
+#[pymethods]
+impl AsgiHead {
     /// Check status and headers: an iterable of `(name, value)` byte strings.
     ///
-    /// # Errors
-    /// `TypeError` or `ValueError` that names the rule broken.
-    pub(crate) fn parse(status: u16, headers: &Bound<'_, PyAny>) -> PyResult<Self> {
-        if !(200..=599).contains(&status) {
-            return Err(PyValueError::new_err(format!(
-                "http.response.start: status {status} is not from 200 to 599"
-            )));
-        }
+    /// Raises `TypeError` or `ValueError` that names the rule broken.
+    #[new]
+    fn new(status: &Bound<'_, PyAny>, headers: &Bound<'_, PyAny>) -> PyResult<Self> {
         let mut head = Self {
+            status: checked_status(status)?,
             declared_length: UNKNOWN_LENGTH,
-            ..Self::default()
+            text: Vec::new(),
+            spans: Vec::new(),
         };
-        for header in headers.try_iter()? {
-            head.take(&header?)?;
+        let fields = headers.try_iter().map_err(|_| {
+            PyTypeError::new_err(format!(
+                "http.response.start: `headers` must be an iterable, not {} (ASGI, HTTP)",
+                kind(headers)
+            ))
+        })?;
+        for field in fields {
+            head.take(&field?)?;
+            if head.text.len() + FIELD_BYTES * head.spans.len() > HEAD_BYTES {
+                return Err(PyValueError::new_err(format!(
+                    "http.response.start: headers are larger than {HEAD_BYTES} bytes together"
+                )));
+            }
         }
         Ok(head)
     }
 
+    /// The app's `content-length`, or -1 where it set none.
+    fn length(&self) -> i64 {
+        i64::try_from(self.declared_length).unwrap_or(-1)
+    }
+}
+
+impl AsgiHead {
     fn take(&mut self, header: &Bound<'_, PyAny>) -> PyResult<()> {
         let wrong = || {
-            PyTypeError::new_err("http.response.start: each header must be a pair of byte strings")
+            PyTypeError::new_err(format!(
+                "http.response.start: each header must be a pair of byte strings, not {} (ASGI, HTTP)",
+                shown(header)
+            ))
         };
-        let (name, value) = (header.get_item(0)?, header.get_item(1)?);
+        if header.len().map_err(|_| wrong())? != 2 {
+            return Err(wrong());
+        }
+        let (name, value) = (
+            header.get_item(0).map_err(|_| wrong())?,
+            header.get_item(1).map_err(|_| wrong())?,
+        );
         let name = name.cast::<PyBytes>().map_err(|_| wrong())?.as_bytes();
-        let value = trim_ows(value.cast::<PyBytes>().map_err(|_| wrong())?.as_bytes());
-        let shown = || String::from_utf8_lossy(name).into_owned();
+        let value = value.cast::<PyBytes>().map_err(|_| wrong())?.as_bytes();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         if !is_token(name) || name.len() > 255 {
             return Err(PyValueError::new_err(format!(
                 "http.response.start: {:?} is not a header name (RFC 9110 section 5.1)",
-                shown()
+                text(name)
             )));
         }
-        if !is_value(value) || value.len() > 65535 {
+        let value = trim_ows(value);
+        if !is_value(value) {
             return Err(PyValueError::new_err(format!(
-                "http.response.start: header {} has a value with a control character, or one longer than 65535 bytes",
-                shown()
+                "http.response.start: header {} has a control character in its value {:?} (RFC 9110 section 5.5)",
+                text(name),
+                text(value)
+            )));
+        }
+        if value.len() > 65535 {
+            return Err(PyValueError::new_err(format!(
+                "http.response.start: header {} is longer than 65535 bytes",
+                text(name)
             )));
         }
         if name.eq_ignore_ascii_case(b"content-length") {
-            let digits = std::str::from_utf8(value)
-                .ok()
-                .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
-            self.declared_length =
-                digits
-                    .and_then(|digits| digits.parse().ok())
-                    .ok_or_else(|| {
-                        PyValueError::new_err(
-                            "http.response.start: content-length is not a number of bytes",
-                        )
-                    })?;
+            self.take_length(value)?;
         }
         self.text.extend_from_slice(name);
         self.text.extend_from_slice(value);
@@ -74,8 +104,31 @@ impl Head {
         Ok(())
     }
 
+    fn take_length(&mut self, value: &[u8]) -> PyResult<()> {
+        let digits = std::str::from_utf8(value)
+            .ok()
+            .filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+        // More than the largest file that there can be is no number of bytes either.
+        let length = digits
+            .and_then(|digits| digits.parse().ok())
+            .filter(|&length| i64::try_from(length).is_ok());
+        let length: u64 = length.ok_or_else(|| {
+            PyValueError::new_err(format!(
+                "http.response.start: content-length {:?} is not a number of bytes (RFC 9110 section 8.6)",
+                String::from_utf8_lossy(value)
+            ))
+        })?;
+        if self.declared_length != UNKNOWN_LENGTH && self.declared_length != length {
+            return Err(PyValueError::new_err(
+                "http.response.start: two different content-length headers (RFC 9110 section 8.6)",
+            ));
+        }
+        self.declared_length = length;
+        Ok(())
+    }
+
     /// Name and value of each header.
-    pub(crate) fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+    pub(super) fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         let mut rest = self.text.as_slice();
         self.spans.iter().map(move |&(name, value)| {
             let (name, behind) = rest.split_at(name);
@@ -84,4 +137,38 @@ impl Head {
             (name, value)
         })
     }
+}
+
+/// An integer from 200 to 599; `http.HTTPStatus` is one, `True` is not.
+fn checked_status(status: &Bound<'_, PyAny>) -> PyResult<u16> {
+    if !status.is_instance_of::<PyInt>() || status.is_instance_of::<PyBool>() {
+        return Err(PyTypeError::new_err(format!(
+            "http.response.start: `status` must be an int, not {} (ASGI, HTTP)",
+            kind(status)
+        )));
+    }
+    status
+        .extract()
+        .ok()
+        .filter(|status| (200..=599).contains(status))
+        .ok_or_else(|| {
+            PyValueError::new_err(format!(
+                "http.response.start: status {} is not from 200 to 599 (RFC 9110 section 15)",
+                shown(status)
+            ))
+        })
+}
+
+fn kind(value: &Bound<'_, PyAny>) -> String {
+    value
+        .get_type()
+        .name()
+        .map_or_else(|_| "?".into(), |name| name.to_string())
+}
+
+fn shown(value: &Bound<'_, PyAny>) -> String {
+    value.repr().map_or_else(
+        |_| kind(value),
+        |text| text.to_string().chars().take(80).collect(),
+    )
 }

@@ -103,18 +103,31 @@ impl Answer {
     fn excess(&self, progress: &Progress) -> Stop {
         let declared = progress.head.as_ref().map(|head| head.declared_length);
         match declared {
-            Some(declared) if self.has_content(progress) && declared != UNKNOWN_LENGTH => {
-                let text =
-                    format!("the app promised {declared} bytes by Content-Length and sent more");
-                Stop::Error(PyRuntimeError::new_err(text))
+            _ if !self.has_content(progress) => Stop::Enough,
+            Some(declared) if declared != UNKNOWN_LENGTH => {
+                Stop::Error(PyRuntimeError::new_err(format!(
+                    "the app promised {declared} bytes by Content-Length and sent more (PEP 3333)"
+                )))
             }
-            _ => Stop::Enough,
+            _ => Stop::Error(PyRuntimeError::new_err(
+                "the app sent content after its response was complete (PEP 3333)",
+            )),
         }
     }
 
     /// Whether the client left before the answer's end.
     pub(crate) fn is_gone(&self, py: Python<'_>) -> bool {
         self.progress.lock_py_attached(py).stage == Stage::Gone
+    }
+
+    /// How much the client has got, as `trivet.worker.failure` calls it.
+    pub(crate) fn progress_word(&self, py: Python<'_>) -> &'static str {
+        let progress = self.progress.lock_py_attached(py);
+        match progress.stage {
+            Stage::Ended => "whole",
+            _ if progress.head_sent => "cut",
+            _ => "unsent",
+        }
     }
 
     pub(crate) fn has_sent_head(&self, py: Python<'_>) -> bool {
@@ -177,18 +190,17 @@ impl Answer {
             whole = if last { Ok(()) } else { Err(Stop::Enough) };
             (content, last) = (&[], true);
         } else if declared != UNKNOWN_LENGTH {
-            // Never more than was promised: the rest would be read as the next response.
             let room = declared - progress.sent;
             if content.len() as u64 > room {
-                content = &content[..usize::try_from(room).unwrap_or(usize::MAX)];
-                whole = Err(self.excess(&progress));
-                last = true;
+                // What is too long is wrong altogether: the client must not take the
+                // promised part of it for the whole.
+                return Err(self.excess(&progress));
             } else if content.len() as u64 == room {
                 last = true;
             } else if last {
                 let sent = progress.sent + content.len() as u64;
                 return Err(PyRuntimeError::new_err(format!(
-                    "the app promised {declared} bytes by Content-Length and sent {sent}"
+                    "the app promised {declared} bytes by Content-Length and sent {sent} (PEP 3333)"
                 ))
                 .into());
             }
@@ -368,7 +380,7 @@ impl Answer {
         }
         if length > available {
             return Err(PyRuntimeError::new_err(format!(
-                "the app promised {length} bytes by Content-Length and its file has {available}"
+                "the app promised {length} bytes by Content-Length and its file has {available} (PEP 3333)"
             ))
             .into());
         }

@@ -68,6 +68,11 @@ impl Head {
             return Err(wrong());
         }
         self.status = code.parse().map_err(|_| wrong())?;
+        if self.status > 599 {
+            return Err(PyValueError::new_err(format!(
+                "start_response: status {code} is not from 200 to 599 (RFC 9110 section 15)"
+            )));
+        }
         if self.status < 200 {
             return Err(PyValueError::new_err(format!(
                 "start_response: status {code} is not a final response (RFC 9110 section 15.2)"

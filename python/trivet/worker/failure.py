@@ -1,0 +1,91 @@
+"""A request that the app failed on: what the log and the access log are told.
+
+What breaks a rule is often noticed when no code of the app is running: a view has returned, and
+what it returned is wrong. Then the app's line is that of what was returned, as far as that knows
+it (a generator does), or else that of the app's callable.
+"""
+
+import contextlib
+import functools
+import sys
+import traceback
+from dataclasses import dataclass
+from types import CodeType
+from typing import Any, Literal
+
+from trivet.worker import traces
+from trivet.worker.interface import layers
+
+Progress = Literal["unsent", "cut", "whole"]
+"""How much of the response the client has got: nothing, a part that now ends, or all of it."""
+
+_WHAT: dict[Progress, str] = {
+    "unsent": "failed",
+    "cut": "broke off after its head",
+    "whole": "failed after its response",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FailedRequest:
+    """What the log says of the request."""
+
+    request_id: str
+    method: str
+    path: str
+    progress: Progress
+
+
+def report(
+    request: FailedRequest, error: BaseException, source: traceback.FrameSummary | None
+) -> tuple[str, str]:
+    """Log what was raised, as one write, so that no other line gets between.
+
+    Args:
+        request: Whose failure it is.
+        error: What the app raised, or what is said about the rule that it broke.
+        source: The app's line, for an error whose traceback has none.
+
+    Returns:
+        The exception in one line, and where in the app it was raised, for the access log.
+    """
+    # The path is decoded: a line break in it would begin a line of the client's own.
+    shown = request.path if request.path.isprintable() else ascii(request.path)[1:-1]
+    what = _WHAT[request.progress]
+    head = f"{request.method} {shown} {what}, request id {request.request_id}\n"
+    with contextlib.suppress(OSError, ValueError):  # an app may have closed it
+        sys.stderr.write(head + traces.format_trimmed(error, source))
+    place = traces.describe_frame(traces.app_frame(error.__traceback__) or source)
+    return traces.summarise(error), place
+
+
+def source_of(app: Any, returned: object = None) -> traceback.FrameSummary | None:  # noqa: ANN401 - any app
+    """Return the app's line for a rule that was broken while no code of the app ran.
+
+    Args:
+        app: The app's callable.
+        returned: What it returned, if it did.
+    """
+    for prefix in ("gi", "cr", "ag"):
+        code = getattr(returned, f"{prefix}_code", None)
+        if isinstance(code, CodeType) and traces.is_app_file(code.co_filename):
+            frame = getattr(returned, f"{prefix}_frame", None)
+            return _line(code, frame.f_lineno if frame else code.co_firstlineno)
+    codes = (_code_of(layer) for layer in layers(app))
+    own = next((code for code in codes if code and traces.is_app_file(code.co_filename)), None)
+    return _line(own, own.co_firstlineno) if own else None
+
+
+def _line(code: CodeType, number: int) -> traceback.FrameSummary:
+    return traceback.FrameSummary(code.co_filename, number, code.co_name)
+
+
+def _code_of(call: Any) -> CodeType | None:  # noqa: ANN401 - any callable
+    while isinstance(call, functools.partial):
+        call = call.func
+    call = getattr(call, "__wrapped__", call)
+    for found in (call, getattr(call, "__func__", None), type(call).__call__):
+        code = getattr(found, "__code__", None)
+        if isinstance(code, CodeType):
+            return code
+    return None
