@@ -56,6 +56,18 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ),
     ] = False
 
+    async_views: Annotated[
+        Literal["shared", "own"],
+        Option(
+            doc="Where Flask's `async def` views run: all of a worker on one event loop, or each "
+            "on its own, as Flask does it.",
+            why="A client or a pool of connections belongs to the loop that it was made on: on a "
+            "shared one it lives on from request to request. An app with an `async_to_sync` of "
+            "its own is left alone.",
+            in_app="async_views",
+        ),
+    ] = "shared"
+
     chdir: Annotated[
         Path,
         Option(

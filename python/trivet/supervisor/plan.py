@@ -90,6 +90,7 @@ def app_target(configured: ConfiguredApp, app: Discovered) -> worker_control.App
         factory=configured.settings.factory,
         directory=str(app.directory),
         interface=configured.settings.interface,
+        async_views=configured.settings.async_views,
     )
 
 

@@ -21,7 +21,8 @@ class AppTarget(_Record, frozen=True):
 
     `name` is the target as the operator knows it (`shop:create_app()`), `module` the dotted name
     to import, `expression` the attribute path or call in it. `directory` goes first on
-    `sys.path`; `interface` is `auto`, `wsgi` or `asgi`.
+    `sys.path`; `interface` is `auto`, `wsgi` or `asgi`; `async_views` says whether those of Flask
+    share a loop.
     """
 
     name: str
@@ -30,6 +31,7 @@ class AppTarget(_Record, frozen=True):
     factory: bool
     directory: str
     interface: Literal["auto", "wsgi", "asgi"]
+    async_views: Literal["shared", "own"]
 
 
 class LoadFailure(_Record, frozen=True):

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import importlib
 import signal
 from collections.abc import Callable
 
@@ -10,6 +9,7 @@ from trivet.errors import AppLoadError
 from trivet.wire.line_socket import LineSocket
 from trivet.wire.worker_control import Start, StopWorker, decode_to_worker
 from trivet.worker.asgi import AsgiApp, AsgiServer
+from trivet.worker.event_loop import new_event_loop
 from trivet.worker.lifespan import Lifespan, LifespanError
 
 ORPHAN_S = 1.0
@@ -25,7 +25,7 @@ def serve(start: Start, app: AsgiApp, control: LineSocket, on_ready: Callable[[]
     Raises:
         AppLoadError: The app's lifespan says that it cannot start.
     """
-    loop = _new_loop()
+    loop = new_event_loop()
     asyncio.set_event_loop(loop)
     try:
         return loop.run_until_complete(_serve(start, app, control, on_ready))
@@ -33,16 +33,6 @@ def serve(start: Start, app: AsgiApp, control: LineSocket, on_ready: Callable[[]
         loop.run_until_complete(loop.shutdown_asyncgens())
         asyncio.set_event_loop(None)
         loop.close()
-
-
-def _new_loop() -> asyncio.AbstractEventLoop:
-    """Make a loop: uvloop's where it is installed, which is about twice as fast."""
-    try:
-        uvloop = importlib.import_module("uvloop")
-    except ImportError:
-        return asyncio.new_event_loop()
-    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
-    return loop
 
 
 async def _serve(

@@ -48,6 +48,7 @@ def main(options: dict[str, Any]) -> int:
                     factory=False,
                     directory=str(folder),
                     interface="auto",
+                    async_views="shared",
                 ),
                 threads=2,
                 mount="",

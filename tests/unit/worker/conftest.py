@@ -47,6 +47,7 @@ def load(app_folder: Path) -> Load:
             "factory": False,
             "directory": str(app_folder),
             "interface": "auto",
+            "async_views": "shared",
         }
         return load_app(AppTarget(**{**values, **more}))
 

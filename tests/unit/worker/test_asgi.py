@@ -100,6 +100,7 @@ def play(app: App, scene: Callable[[Edge], Coroutine[Any, Any, None]], mount: st
             factory=False,
             directory="",
             interface="asgi",
+            async_views="shared",
         )
         start = Start(
             worker=1,

@@ -89,6 +89,7 @@ def test_a_module_with_such_a_proxy_can_still_be_described() -> None:
         factory=False,
         directory="/srv",
         interface="auto",
+        async_views="shared",
     )
     error = load_errors.no_attribute(target, module, "app")
     assert error.detail == "`shop` has: application (Flask), request (Proxy)"

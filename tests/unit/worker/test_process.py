@@ -72,6 +72,7 @@ class WorkerProcess:
                 factory=False,
                 directory=str(self.folder),
                 interface="auto",
+                async_views="shared",
             ),
             threads=2,
             multiprocess=False,
