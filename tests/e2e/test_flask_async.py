@@ -55,7 +55,7 @@ def test_leaving_by_sys_exit_costs_the_request_alone(stand: Stand) -> None:
     assert told(stand, "/leaves")["error"].startswith("SystemExit: 3 at async_flask.py:")
     frames = exception_of(stand, "/leaves")
     assert "in leaves" in frames
-    assert "shared_loop" not in frames
+    assert "event_loop" not in frames
     assert stand.get("/plain").text == "before"
 
 

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from trivet import _trivet
 from trivet.wire.line_socket import LineSocket
 from trivet.wire.worker_control import Start, StopWorker, decode_to_worker
-from trivet.worker import async_views, failure
+from trivet.worker import failure
 from trivet.worker.environ import constant_environ
+from trivet.worker.event_loop import flask_views
 from trivet.worker.file_wrapper import FileWrapper
 from trivet.worker.raw_content import RawContent
 
@@ -42,7 +43,7 @@ def serve(start: Start, app: Any, control: LineSocket) -> int:  # noqa: ANN401 -
         locate=functools.partial(failure.source_of, app),
         on_error=report_error,
     )
-    shared_loop = async_views.share_loop(app) if start.app.async_views == "shared" else None
+    shared_loop = flask_views.share_loop(app) if start.app.async_views == "shared" else None
     with _Wakeup() as wakeup:
         crew = _Crew(loop, start.threads, wakeup)
         is_orphan = _wait_for_end(control, crew, wakeup)

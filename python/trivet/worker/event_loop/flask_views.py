@@ -10,8 +10,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from trivet.worker.event_loop.shared import AsyncFunction, SharedLoop
 from trivet.worker.interface import layers
-from trivet.worker.shared_loop import AsyncFunction, SharedLoop
 
 _LAYERS = 32
 

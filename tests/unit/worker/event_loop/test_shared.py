@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from trivet.worker.shared_loop import SharedLoop
+from trivet.worker.event_loop.shared import SharedLoop
 
 variable: contextvars.ContextVar[int] = contextvars.ContextVar("variable", default=0)
 
