@@ -44,6 +44,17 @@ CODES: Final[Mapping[str, str]] = {
     "usage.foreign_option": "An option of another server was used that Trivet does not have.",
     "usage.unknown_command": "Trivet has no such command.",
     "usage.unknown_option": "The command has no such option.",
+    # control: a command to a running stand was not carried out; the operator acts
+    "control.bad_request": "The stand did not understand the command.",
+    "control.bad_scale": "A stand cannot have so many workers.",
+    "control.broken": "The connection to the stand broke off before it had answered.",
+    "control.forbidden": "Only the user who runs the stand, or root, may tell it what to do.",
+    "control.no_app": "The stand has no app of this name.",
+    "control.no_answer": "The stand did not answer in time.",
+    "control.no_stand": "No stand was found that the command could be for.",
+    "control.several": "Several stands run, and nothing says which one is meant.",
+    "control.stopping": "The stand is stopping, and does nothing else any more.",
+    "control.version": "Command and stand are of two installations that do not go together.",
     # app: the app's developer acts; exit code 3
     "app.ambiguous": "Several apps were found, and nothing says which one to serve.",
     "app.bad_call": "The factory cannot be called like this, or returned no app.",
@@ -139,6 +150,10 @@ class AppLoadError(TrivetError):
     """The app was not found or did not load: the app's developer acts."""
 
     exit_code = 3
+
+
+class ControlError(TrivetError):
+    """A running stand could not be told something: the operator acts."""
 
 
 class DeployError(TrivetError):

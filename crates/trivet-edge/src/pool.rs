@@ -22,6 +22,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use trivet_core::Problem;
+use trivet_wire::control::WorkerLoad;
 use trivet_wire::frames::{Flags, FrameError, HEADER_BYTES, Kind, put_frame, split_frame};
 
 use crate::claim_map::ClaimMap;
@@ -305,6 +306,17 @@ impl Pool {
         let state = self.state.lock();
         let in_flight = state.workers.iter().map(Worker::outstanding).sum();
         (state.queue.len(), in_flight)
+    }
+
+    /// What each worker has to do.
+    pub fn worker_loads(&self) -> Vec<WorkerLoad> {
+        let state = self.state.lock();
+        let load = |worker: &Worker| WorkerLoad {
+            worker: worker.number,
+            in_flight: u32::try_from(worker.outstanding()).unwrap_or(u32::MAX),
+            requests: worker.completed,
+        };
+        state.workers.iter().map(load).collect()
     }
 }
 

@@ -311,6 +311,7 @@ impl Stage<'_> {
                         .shared
                         .requests
                         .load(std::sync::atomic::Ordering::Relaxed),
+                    workers: apps.pools().flat_map(|pool| pool.worker_loads()).collect(),
                 });
             }
             // Its connection tells of a worker's death earlier than this.

@@ -120,7 +120,21 @@ pub enum FromEdge {
         in_flight: u32,
         /// Requests answered since the start.
         requests: u64,
+        /// The workers that it hands requests to, or waits for.
+        workers: Vec<WorkerLoad>,
     },
+}
+
+/// What a worker has to do, as the edge sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorkerLoad {
+    /// The worker's number.
+    pub worker: u32,
+    /// Requests that it holds.
+    pub in_flight: u32,
+    /// Requests that it has answered.
+    pub requests: u64,
 }
 
 /// A line that is no message.

@@ -23,6 +23,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     elif arguments[:1] == ["worker"]:
         from trivet.cli.worker import main as run
     else:
+        if arguments[:1] == ["healthcheck"]:
+            from trivet.cli.probe import main as probe
+
+            if (code := probe(arguments[1:])) is not None:
+                sys.exit(code)
         from trivet.cli.program import main as run
 
         sys.exit(run(arguments))

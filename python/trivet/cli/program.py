@@ -17,6 +17,11 @@ COMMANDS: Final = {
     "serve": "Serve an app: web server, application server, and what the framework knows.",
     "check": "Check the configuration, and load the app once in a process that is thrown away.",
     "config": "Show each option with its value and where it came from.",
+    "status": "Show how the running stand is.",
+    "reload": "Let new workers take over in the running stand.",
+    "scale": "Have more or fewer workers in the running stand.",
+    "stop": "Stop the running stand.",
+    "healthcheck": "Exit with 0 if the running stand answers requests.",
 }
 """The commands and their one line of help, so that listing them imports none of them."""
 

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from trivet.config.buffers import Buffers
+from trivet.config.control import Control
 from trivet.config.limits import Limits
 from trivet.config.log import Log
 from trivet.config.option import Option
@@ -127,6 +128,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     proxy: Proxy = Proxy()
     log: Log = Log()
     reload: Reload = Reload()
+    control: Control = Control()
 
     route: Annotated[
         tuple[Route, ...],

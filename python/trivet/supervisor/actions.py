@@ -1,5 +1,6 @@
 """What the supervisor may do, as data: the output of `policy`, carried out by `stand`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -80,6 +81,30 @@ class ShowFailure:
 
 
 @dataclass(frozen=True, slots=True)
+class ReloadBegan:
+    """New workers are being started: whoever has asked for a reload so far waits for these."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadEnded:
+    """They serve, or they do not: `failure` says why they did not load the app, if they said so."""
+
+    is_done: bool
+    text: str
+    failure: LoadFailure | None
+
+    @classmethod
+    def of_all(cls, outcomes: Sequence["ReloadEnded"]) -> "ReloadEnded":
+        """Sum up how it went for each app: done if it is for all of them."""
+        failures = (each.failure for each in outcomes if each.failure)
+        return cls(
+            is_done=all(each.is_done for each in outcomes),
+            text="\n".join(each.text for each in outcomes),
+            failure=next(failures, None),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Notify:
     """Tell the service manager, if there is one."""
 
@@ -109,6 +134,8 @@ Action: TypeAlias = (
     | Say
     | ShowScreen
     | ShowFailure
+    | ReloadBegan
+    | ReloadEnded
     | Notify
     | CloseListeners
     | Exit

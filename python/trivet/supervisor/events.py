@@ -83,9 +83,14 @@ class ReloadAsked:
 
 @dataclass(frozen=True, slots=True)
 class WorkersAsked:
-    """More or fewer workers are wanted."""
+    """So many workers more or fewer are wanted, or just `count`; one is always left.
 
-    change: int
+    `app` is the number of the app that is meant; `None` means each of them.
+    """
+
+    change: int = 0
+    count: int | None = None
+    app: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from trivet.supervisor import actions as do
 from trivet.supervisor import events as on
+from trivet.supervisor.control.snapshot import FleetFacts, WorkerFacts
 from trivet.supervisor.deaths import Death
 from trivet.supervisor.roster import Rollout, Roster, Seat, StandState, Worker, WorkerState
 from trivet.wire import control
@@ -48,6 +49,7 @@ class Fleet:
     Attributes:
         cannot_start: its first worker has failed to load.
         loaded: what its first serving worker said of the app; `None` until then.
+        outcome: how its latest rollout ended.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Fleet:
         self._serving_since = 0.0
         self._rollout: Rollout | None = None
         self._shown: LoadFailure | None = None
+        self.outcome = do.ReloadEnded(is_done=True, text="", failure=None)
 
     # What `policy` asks
 
@@ -79,6 +82,28 @@ class Fleet:
     def is_empty(self) -> bool:
         """Whether no process of it is left."""
         return not self._roster.workers
+
+    @property
+    def serves(self) -> bool:
+        """Whether a worker of it can be handed requests."""
+        workers = self._roster.workers.values()
+        return self._stand.has_edge and any(each.state is WorkerState.SERVING for each in workers)
+
+    def snapshot(self, now: float) -> FleetFacts:
+        """Tell how it is, for whoever asks from outside."""
+        workers = [
+            WorkerFacts(
+                number=each.number,
+                state=each.state.name.lower(),
+                generation=each.generation,
+                age_s=now - each.started,
+                interface=each.loaded.interface if each.loaded else None,
+            )
+            for each in self._roster.workers.values()
+        ]
+        return FleetFacts(
+            name=self.plan.name, wanted=len(self._roster.seats), workers=tuple(workers)
+        )
 
     def next_deadline(self) -> float | None:
         """Return when `tick` has to be called at the latest, or `None` for no such time."""
@@ -129,20 +154,26 @@ class Fleet:
             actions.append(do.StartWorker(worker.number, self._app))
         return actions
 
-    def change_seats(self, change: int, now: float) -> Actions:
-        """Make room for one more worker, or for one less; one always stays."""
+    def change_seats(self, event: on.WorkersAsked, now: float) -> Actions:
+        """Make room for more workers, or for fewer; one always stays."""
         actions: Actions = []
-        if change > 0:
+        present = len(self._roster.seats)
+        wanted = max(1, present + event.change if event.count is None else event.count)
+        for _ in range(wanted - present):
             actions.append(self._start_worker(self._roster.add_seat(), now))
-        elif len(self._roster.seats) > 1:
-            seat = self._roster.seats.pop()
-            for worker in [each for each in self._roster.workers.values() if each.seat is seat]:
-                if self._rollout and worker in self._rollout.members:
-                    self._rollout.members.remove(worker)
-                actions += self._retire(worker, now)
-            seat.worker = None
-            actions += self._try_changeover(now)
+        for _ in range(present - wanted):
+            actions += self._remove_seat(now)
         return [*actions, self._say(f"{count(len(self._roster.seats), 'worker')} from now on")]
+
+    def _remove_seat(self, now: float) -> Actions:
+        actions: Actions = []
+        seat = self._roster.seats.pop()
+        for worker in [each for each in self._roster.workers.values() if each.seat is seat]:
+            if self._rollout and worker in self._rollout.members:
+                self._rollout.members.remove(worker)
+            actions += self._retire(worker, now)
+        seat.worker = None
+        return [*actions, *self._try_changeover(now)]
 
     def begin_stop(self) -> None:
         """Start nothing any more."""
@@ -184,6 +215,8 @@ class Fleet:
         worker = self._roster.workers[event.worker]
         if worker.state is not WorkerState.LOADING:
             return []
+        if self._rollout and worker in self._rollout.members:
+            self._rollout.failure = event.failure
         actions = self._show(event.failure)
         return [*actions, *self._failed_to_load(worker, now)]
 
@@ -315,8 +348,9 @@ class Fleet:
             actions += self._offer(worker, now)
         for worker in retiring:
             actions += self._retire(worker, now)
-        took = f"reloaded in {now - rollout.started:.2f} s"
-        return [*actions, self._say(f"{rollout.because}: {took}")]
+        said = self._say(f"{rollout.because}: reloaded in {now - rollout.started:.2f} s")
+        self.outcome = do.ReloadEnded(is_done=True, text=said.text, failure=None)
+        return [*actions, said]
 
     def _end_rollout(self, now: float) -> Actions:
         """Give the new workers up; the present ones go on."""
@@ -329,7 +363,9 @@ class Fleet:
                 actions += self._stop_worker(worker, now + STOP_S)
         since = self._time_of_day(self._serving_since)
         text = f"{rollout.because}: not loaded, still serving the version of {since}"
-        return [*actions, self._say(text, "error")]
+        said = self._say(text, "error")
+        self.outcome = do.ReloadEnded(is_done=False, text=said.text, failure=rollout.failure)
+        return [*actions, said]
 
     # What is said
 

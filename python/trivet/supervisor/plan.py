@@ -36,6 +36,8 @@ class Plan:
     listeners: Sequence[Listener]
     apps: Sequence[AppPlan]
     """By the number that the edge knows them by."""
+    control: str | None
+    """Where the control socket is: a path, `@`, or `None` for none."""
     watch: tuple[Sequence[Path], Sequence[str], Sequence[str]] | None
     """Folders, and the patterns of names that count and that do not; `None` for no watching."""
     screen: Screen
@@ -57,6 +59,7 @@ def make_plan(loaded: Loaded, apps: Sequence[Discovered], listeners: Sequence[Li
         ),
         listeners=listeners,
         apps=[_app_plan(configured, app) for configured, app in found],
+        control=loaded.settings.control.socket,
         watch=_watch(loaded),
         screen=_screen(loaded, apps, listeners),
         voice=_voice(loaded),

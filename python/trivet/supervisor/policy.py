@@ -12,9 +12,11 @@ from collections.abc import Callable, Sequence
 from trivet.supervisor import actions as do
 from trivet.supervisor import events as on
 from trivet.supervisor.backoff import Backoff
+from trivet.supervisor.control.snapshot import Snapshot
 from trivet.supervisor.fleet import STOP_S, Actions, Fleet, FleetPlan
 from trivet.supervisor.roster import EdgeState, StandState
 from trivet.wire import control
+from trivet.wire.stand_control import State
 
 EDGE_MERCY_S = 1.0
 """What the edge gets beyond the deadline that it was told, to cut off and exit by itself."""
@@ -80,6 +82,24 @@ class Policy:
         times += [fleet.next_deadline() for fleet in self._fleets]
         return min((time for time in times if time is not None), default=None)
 
+    def snapshot(self, now: float) -> Snapshot:
+        """Tell how the stand is, for whoever asks from outside."""
+        return Snapshot(
+            state=self._state(),
+            uptime_s=now - self._started,
+            edge_is_ready=self._stand.has_edge,
+            apps=tuple(fleet.snapshot(now) for fleet in self._fleets),
+        )
+
+    def _state(self) -> State:
+        if self._stand.is_stopping:
+            return "stopping"
+        if not self._has_served:
+            return "starting"
+        if not all(fleet.serves for fleet in self._fleets):
+            return "degraded"
+        return "reloading" if self._is_reloading else "serving"
+
     # What concerns all fleets
 
     def _of_worker(self, event: on.OfWorker, now: float) -> Actions:
@@ -107,7 +127,8 @@ class Policy:
             return self._follow_the_start(now)
         if self._is_reloading and not any(fleet.is_rolling for fleet in self._fleets):
             self._is_reloading = False
-            return [do.Notify("ready"), *self._reload_if_asked_again(now)]
+            ended = do.ReloadEnded.of_all([fleet.outcome for fleet in self._fleets])
+            return [ended, do.Notify("ready"), *self._reload_if_asked_again(now)]
         return []
 
     def _follow_the_start(self, now: float) -> Actions:
@@ -187,7 +208,7 @@ class Policy:
             self._reload_again = event.because
             return []
         self._is_reloading = True
-        actions: Actions = [do.Notify("reloading")]
+        actions: Actions = [do.ReloadBegan(), do.Notify("reloading")]
         for fleet in self._fleets:
             actions += fleet.begin_rollout(event.because, now)
         return actions
@@ -196,8 +217,9 @@ class Policy:
         if self._stand.is_stopping:
             return []
         actions: Actions = []
-        for fleet in self._fleets:
-            actions += fleet.change_seats(event.change, now)
+        for app, fleet in enumerate(self._fleets):
+            if event.app in (None, app):
+                actions += fleet.change_seats(event, now)
         return actions
 
     def _on_logs_asked(self, _: on.LogsAsked, __: float) -> Actions:

@@ -4,7 +4,7 @@ import enum
 from dataclasses import dataclass, field
 
 from trivet.supervisor.backoff import Backoff
-from trivet.wire.worker_control import Loaded
+from trivet.wire.worker_control import Loaded, LoadFailure
 
 
 class EdgeState(enum.Enum):
@@ -96,6 +96,8 @@ class Rollout:
     because: str
     started: float
     members: list[Worker] = field(default_factory=list)
+    failure: LoadFailure | None = None
+    """Why one of them did not load the app."""
 
     @property
     def is_loaded(self) -> bool:

@@ -14,9 +14,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 
+from trivet.errors import ConfigError
 from trivet.supervisor import actions as do
 from trivet.supervisor import events as on
 from trivet.supervisor import notify, spawn
+from trivet.supervisor.control.desk import Desk, Standing
+from trivet.supervisor.control.server import ControlServer, ControlSocketError
+from trivet.supervisor.control.snapshot import Snapshot
 from trivet.supervisor.deaths import Death, OutOfMemoryCounter, death_from_status
 from trivet.supervisor.output import OutputCollector
 from trivet.supervisor.plan import Plan
@@ -25,6 +29,7 @@ from trivet.supervisor.signals import STOP_SIGNALS, SignalSocket
 from trivet.supervisor.watch import Watcher, describe_changes
 from trivet.wire import WIRE_VERSION, control, worker_control
 from trivet.wire.line_socket import LineSocket, LineTooLongError
+from trivet.wire.stand_address import ABSTRACT
 
 _STDERR = 2
 
@@ -55,21 +60,63 @@ class Stand:
         self._had_terminal = os.isatty(_STDERR)
         self._voice = plan.voice.at_start()
         self._watcher: Watcher | None = None
+        standing = Standing(
+            apps=[(app.target.name, app.mount) for app in plan.apps],
+            addresses=[address for address, _ in plan.screen.serving],
+            graceful_s=max(app.fleet.graceful_s for app in plan.apps),
+            folder=os.getcwd(),
+        )
+        self._desk = Desk(self, standing, self._events.append)
+        self._control: ControlServer | None = None
         self._exit_code: int | None = None
 
     def run(self) -> int:
         """Hold the stand until it is told to stop, and return the exit code."""
         self._selector.register(self._signals, selectors.EVENT_READ, self._on_signals)
-        if self._plan.watch:
-            self._watcher = Watcher(*self._plan.watch, self._signals.wake)
-            self._watcher.start()
         try:
+            self._open_control()
+            if self._plan.watch:
+                self._watcher = Watcher(*self._plan.watch, self._signals.wake)
+                self._watcher.start()
             self._carry_out(self._policy.start(time.monotonic()))
             while self._exit_code is None:
                 self._turn(self._timeout())
         finally:
             self._end()
         return self._exit_code
+
+    # What the control socket sees
+
+    def snapshot(self) -> Snapshot:
+        """Return how the stand is now."""
+        return self._policy.snapshot(time.monotonic())
+
+    def edge_pid(self) -> int | None:
+        """Return the edge's process, if it lives."""
+        return self._edge.process.pid if self._edge else None
+
+    def worker_pid(self, number: int) -> int | None:
+        """Return a worker's process, if it lives."""
+        worker = self._workers.get(number)
+        return worker.process.pid if worker else None
+
+    def ask_edge(self, number: int) -> bool:
+        """Ask the edge for its numbers; `False` if there is no edge."""
+        self._tell_edge_with(control.StatusAsked(id=number), ())
+        return self._edge is not None
+
+    def _open_control(self) -> None:
+        """Listen for commands; without the abstract socket the stand serves all the same."""
+        where = self._plan.control
+        if where is None:
+            return
+        try:
+            self._control = ControlServer(self._selector, where, self._desk.take)
+        except ControlSocketError as error:
+            if where != ABSTRACT:
+                hint = "`control.socket` in trivet.toml names it"
+                raise ConfigError(str(error), code="config.bad_socket", hint=hint) from error
+            self._say(do.Say(f"{error}: commands such as `trivet status` find no stand", "warning"))
 
     # The loop
 
@@ -81,6 +128,9 @@ class Stand:
         self._take_events()
         self._carry_out(self._policy.tick(time.monotonic()))
         self._take_events()
+        self._desk.tick(time.monotonic())
+        if self._control:
+            self._control.tick(time.monotonic())
         self._watch_for_room()
 
     def _select(self, timeout: float | None) -> None:
@@ -95,7 +145,12 @@ class Stand:
             self._carry_out(self._policy.handle(self._events.popleft(), time.monotonic()))
 
     def _timeout(self) -> float | None:
-        times = (self._policy.next_deadline(), self._output.next_deadline())
+        times = [
+            self._policy.next_deadline(),
+            self._output.next_deadline(),
+            self._desk.next_deadline(),
+            self._control.next_deadline() if self._control else None,
+        ]
         deadline = min((time for time in times if time is not None), default=None)
         return None if deadline is None else max(0.0, deadline - time.monotonic())
 
@@ -261,9 +316,10 @@ class Stand:
                 event = on.WorkerDrained(message.worker)
             case control.Log():
                 level = message.level if message.level in _LEVELS else "info"
+                self._desk.note(message.text, level)
                 self._write_error(self._voice.line(message.text, level))
             case control.Status():
-                pass  # nobody asks for it yet
+                self._desk.on_edge_status(message)
         if event:
             self._events.append(event)
 
@@ -311,6 +367,7 @@ class Stand:
         self._output.stderr.write(text.encode("utf-8", "backslashreplace"))
 
     def _say(self, action: do.Say) -> None:
+        self._desk.note(action.text, action.level)
         self._write_error(self._voice.line(action.text, action.level))
 
     def _show_screen(self, action: do.ShowScreen) -> None:
@@ -322,12 +379,19 @@ class Stand:
 
     # The rest
 
+    def _reload_began(self, _: do.ReloadBegan) -> None:
+        self._desk.on_reload_began()
+
+    def _reload_ended(self, action: do.ReloadEnded) -> None:
+        self._desk.on_reload_ended(action)
+
     def _notify(self, action: do.Notify) -> None:
         if action.state == "ready":
             notify.ready(os.getpid())
         elif action.state == "reloading":
             notify.reloading()
         else:
+            self._desk.stop_waiting()
             notify.stopping()
 
     def _close_listeners(self, _: do.CloseListeners) -> None:
@@ -346,6 +410,8 @@ class Stand:
         until = time.monotonic() + KILLED_S
         while self._processes() and (rest := until - time.monotonic()) > 0:
             self._select(rest)
+        if self._control:
+            self._control.close()
         self._output.close(FLUSH_S)
         self._close_listeners(do.CloseListeners())
         self._selector.close()
@@ -366,6 +432,8 @@ class Stand:
         do.Say: _say,
         do.ShowScreen: _show_screen,
         do.ShowFailure: _show_failure,
+        do.ReloadBegan: _reload_began,
+        do.ReloadEnded: _reload_ended,
         do.Notify: _notify,
         do.CloseListeners: _close_listeners,
         do.Exit: _exit,

@@ -5,9 +5,7 @@ Each module has the file name and the type names of its counterpart in Rust.
 
 from __future__ import annotations
 
-from typing import Final
-
-WIRE_VERSION: Final = 1
+WIRE_VERSION = 1
 """The version of every contract; must equal the crate's, or two installations are mixed."""
 
 

@@ -117,6 +117,14 @@ class Log(_Message, frozen=True, tag="log"):
     text: str
 
 
+class WorkerLoad(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a worker has to do, as the edge sees it: requests that it holds, and has answered."""
+
+    worker: U32
+    in_flight: U32
+    requests: U64
+
+
 class Status(_Message, frozen=True, tag="status"):
     """Answer to `StatusAsked`: what the edge has open, and has answered since its start."""
 
@@ -125,6 +133,7 @@ class Status(_Message, frozen=True, tag="status"):
     queued: U32
     in_flight: U32
     requests: U64
+    workers: tuple[WorkerLoad, ...]
 
 
 ToEdge: TypeAlias = (

@@ -56,6 +56,7 @@ def main(options: dict[str, Any]) -> int:
                 folder=folder,
             )
         ],
+        control=None,
         watch=([folder], ["*.py"], ["__pycache__"]) if options["watch"] else None,
         screen=Screen(
             apps=[

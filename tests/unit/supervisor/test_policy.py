@@ -291,6 +291,7 @@ def test_nothing_is_started_any_more_while_stopping() -> None:
 def test_a_reload_adds_all_new_workers_before_it_drains_the_old() -> None:
     table = Table.serving()
     assert table.happens(on.ReloadAsked("app.py changed")) == [
+        do.ReloadBegan(),
         do.Notify("reloading"),
         do.StartWorker(3, 0),
         do.StartWorker(4, 0),
@@ -302,6 +303,7 @@ def test_a_reload_adds_all_new_workers_before_it_drains_the_old() -> None:
         do.AddWorker(4, "wsgi"),
         told(control.DrainWorker(worker=1)),
         told(control.DrainWorker(worker=2)),
+        do.ReloadEnded(True, "app.py changed: reloaded in 0.21 s", None),
         do.Notify("ready"),
     ]
     assert table.said() == "app.py changed: reloaded in 0.21 s"
@@ -322,6 +324,9 @@ def test_a_reload_that_does_not_load_keeps_the_old_workers() -> None:
     assert without_words(actions) == [
         do.ShowFailure(FAILURE),
         do.StopWorker(4),
+        do.ReloadEnded(
+            False, "app.py changed: not loaded, still serving the version of <100>", FAILURE
+        ),
         do.Notify("ready"),
     ]
     assert table.said() == "app.py changed: not loaded, still serving the version of <100>"
@@ -371,7 +376,11 @@ def test_an_old_worker_that_dies_during_a_reload_is_replaced_by_the_reload() -> 
     table = Table.serving(workers=1)
     table.happens(on.ReloadAsked("SIGHUP"), on.WorkerExited(1, death()))
     actions = table.happens(on.WorkerLoaded(2, LOADED))
-    assert without_words(actions) == [do.AddWorker(2, "wsgi"), do.Notify("ready")]
+    assert without_words(actions) == [
+        do.AddWorker(2, "wsgi"),
+        do.ReloadEnded(True, "SIGHUP: reloaded in 0.00 s", None),
+        do.Notify("ready"),
+    ]
     assert table.passes(1) == []
 
 
@@ -429,3 +438,59 @@ def test_logs_are_reopened_by_the_edge() -> None:
 )
 def test_news_of_a_stranger_or_out_of_turn_change_nothing(event: on.Event) -> None:
     assert Table.serving().happens(event) == []
+
+
+# What others are told
+
+
+def test_a_reload_that_dies_says_nothing_of_an_earlier_failure() -> None:
+    table = Table.serving(workers=1)
+    table.happens(on.ReloadAsked("SIGHUP"), on.WorkerFailed(2, FAILURE), on.ReloadAsked("SIGHUP"))
+    ended = [
+        each
+        for each in table.happens(on.WorkerExited(3, death(reason="SIGSEGV")))
+        if isinstance(each, do.ReloadEnded)
+    ]
+    assert [(each.is_done, each.failure) for each in ended] == [(False, None)]
+
+
+def test_workers_are_asked_for_by_number() -> None:
+    table = Table.serving(workers=2)
+    assert without_words(table.happens(on.WorkersAsked(count=4))) == [
+        do.StartWorker(3, 0),
+        do.StartWorker(4, 0),
+    ]
+    assert table.policy.snapshot(table.now).apps[0].wanted == 4
+    table.happens(on.WorkersAsked(count=4))
+    assert table.policy.snapshot(table.now).apps[0].wanted == 4
+    table.happens(on.WorkersAsked(change=-9))
+    assert table.policy.snapshot(table.now).apps[0].wanted == 1
+
+
+def test_the_state_is_told_in_one_word() -> None:
+    table = Table(workers=1)
+    seen = [table.policy.snapshot(table.now).state]
+    for event in (
+        on.EdgeReady(),
+        on.WorkerLoaded(1, LOADED),
+        on.ReloadAsked("SIGHUP"),
+        on.WorkerLoaded(2, LOADED),
+        on.WorkerExited(2, death()),
+        on.StopAsked(signal.SIGTERM),
+    ):
+        table.happens(event)
+        seen.append(table.policy.snapshot(table.now).state)
+    words = ["starting", "serving", "reloading", "serving", "degraded", "stopping"]
+    assert seen == ["starting", *words]
+
+
+def test_a_reload_makes_a_new_generation_and_a_replacement_does_not() -> None:
+    table = Table.serving(workers=1)
+    table.happens(on.WorkerExited(1, death()))
+    table.passes(60)
+    table.happens(on.WorkerLoaded(2, LOADED), on.ReloadAsked("SIGHUP"))
+    facts = table.policy.snapshot(table.now).apps[0].workers
+    assert [(each.number, each.generation) for each in facts] == [(2, 1), (3, 2)]
+    table.happens(on.WorkerFailed(3, FAILURE), on.ReloadAsked("SIGHUP"))
+    facts = table.policy.snapshot(table.now).apps[0].workers
+    assert [(each.number, each.generation) for each in facts][-1] == (4, 3)

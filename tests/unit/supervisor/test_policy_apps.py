@@ -90,6 +90,7 @@ def test_a_dying_app_does_not_touch_the_other(serving: Table) -> None:
 
 def test_one_app_reloads_though_the_other_cannot(serving: Table) -> None:
     assert serving.happens(on.ReloadAsked("SIGHUP")) == [
+        do.ReloadBegan(),
         do.Notify("reloading"),
         do.StartWorker(4, SHOP),
         do.StartWorker(5, SHOP),
@@ -101,7 +102,18 @@ def test_one_app_reloads_though_the_other_cannot(serving: Table) -> None:
     serving.happens(on.WorkerLoaded(4, FLASK), on.WorkerLoaded(5, FLASK))
     assert do.TellEdge(control.DrainWorker(worker=1)) in serving.actions
     assert do.TellEdge(control.DrainWorker(worker=3)) not in serving.actions
-    assert serving.actions[-1] == do.Notify("ready")
+    text = (
+        "shop: SIGHUP: reloaded in 0.00 s\n"
+        "blog: SIGHUP: not loaded, still serving the version of <100>"
+    )
+    ended = do.ReloadEnded(is_done=False, text=text, failure=FAILURE)
+    assert serving.actions[-2:] == [ended, do.Notify("ready")]
+
+
+def test_only_the_app_that_is_meant_gets_more_workers(serving: Table) -> None:
+    serving.happens(on.WorkersAsked(count=3, app=1))
+    apps = serving.policy.snapshot(serving.now).apps
+    assert [(app.name, app.wanted) for app in apps] == [("shop", 2), ("blog", 3)]
 
 
 def test_a_reload_while_the_slower_app_still_reloads_comes_after_it(serving: Table) -> None:
