@@ -119,7 +119,7 @@ def test_scale_changes_the_number_of_workers(serve: Serve, project: Project) -> 
 
 
 def test_each_of_several_apps_has_its_own_number_of_workers(serve: Serve, project: Project) -> None:
-    apps = '[app.one]\napp = "app:app"\n[app.two]\napp = "app:app"\nroot_path = "/two"\n'
+    apps = '[app.one]\ntarget = "app:app"\n[app.two]\ntarget = "app:app"\npath = "/two"\n'
     project.write({"trivet.toml": apps, "app.py": APP})
     stand = serve(project.folder, "--workers", "1", *QUIET)
     said_of_two = "two: 2 workers from now on\n"
@@ -189,6 +189,7 @@ def test_nobody_has_to_wait_for_a_reload(serve: Serve, project: Project) -> None
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(240)
 def test_twenty_reloads_under_load_fail_no_request(serve: Serve, project: Project) -> None:
     stand = serve(APP, "--workers", "2", *QUIET)
     with Load(stand.port, [("GET", "/"), ("POST", "/")]) as load:
