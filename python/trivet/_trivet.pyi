@@ -102,8 +102,12 @@ class WsgiWorker:
     ) -> WsgiWorker:
         """Take over the descriptors and greet the edge."""
 
-    def run(self, index: int) -> None:
-        """Run requests as thread number `index` until the edge is gone or `stop` is called."""
+    def run(self, index: int, grow: Callable[[], bool]) -> None:
+        """Run requests as thread number `index` until the edge is gone or `stop` is called.
+
+        `grow` is called, in this thread, when nobody is left to take over from it; it makes one
+        more thread and returns true, or returns false for ever.
+        """
 
     def stop(self) -> None:
         """Let each thread leave `run` when its request is done."""

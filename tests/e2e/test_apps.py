@@ -88,8 +88,8 @@ def test_each_app_answers_below_its_path(stand: Stand, folder: Path) -> None:
 def test_the_screen_lists_the_apps(stand: Stand) -> None:
     text = stand.err.text()
     assert "/shop -> shop" in text
-    assert "shop:app (WSGI), 1 x 8 threads" in text
-    assert "main:app (ASGI), 2 x 8 threads" in text or "main (ASGI), 2 x 8 threads" in text
+    assert "shop:app (WSGI), 1 x up to 40 threads" in text
+    assert "(ASGI), 2 x 1 event loop" in text
 
 
 def test_an_app_that_dies_again_and_again_does_not_touch_the_other(stand: Stand) -> None:

@@ -34,7 +34,9 @@ class WsgiWorker:
         for name in ("claim_fd", "doorbell_fd"):
             os.fstat(options[name])
 
-    def run(self, index: int) -> None:
+    def run(self, index: int, grow: Callable[[], bool]) -> None:
+        if not index:
+            grow()
         sources: list[Any] = [self._stop] if index else [self._stop, self._link]
         while True:
             ready = select.select(sources, [], [])[0]

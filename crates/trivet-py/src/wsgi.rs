@@ -112,15 +112,24 @@ impl WsgiWorker {
     }
 
     /// Run requests as thread number `index` until the edge is gone or `stop` was called.
-    fn run(&self, py: Python<'_>, index: usize) -> PyResult<()> {
+    ///
+    /// Calls `grow` when nobody is left to take over from this thread, so that
+    /// threads are made as they are needed, one ahead; it returns whether one
+    /// more is coming.
+    fn run(&self, py: Python<'_>, index: usize, grow: &Bound<'_, PyAny>) -> PyResult<()> {
         if index >= THREADS {
             return Err(PyTypeError::new_err(format!(
                 "a worker has at most {THREADS} threads"
             )));
         }
         let page = self.link.claim().page();
+        self.link.enter();
         loop {
-            match self.link.turn() {
+            let (turn, grows) = self.link.turn();
+            if grows && !grow.call0()?.extract::<bool>()? {
+                self.link.cannot_grow();
+            }
+            match turn {
                 Turn::Run(job) => {
                     self.handle(py, index, job);
                     // Signal handlers and pending calls run between requests, too.

@@ -82,9 +82,9 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         int,
         Option(
             doc="Requests that one worker may run at once (WSGI).",
-            why="A ceiling, not a target: a thread is added only when a request has held its "
-            "thread for about a millisecond, so an app that computes stays on one. Eight let a "
-            "request that waits for a database wait beside seven others.",
+            why="A ceiling, not a target: a thread is made only when a request has held the others "
+            "for about a millisecond without computing, so an app that computes stays on one. "
+            "Forty, as Starlette's pool has, let as many requests wait for a database.",
             flag="--threads",
             aliases=("--blocking-threads",),
             metavar="N",
@@ -92,7 +92,7 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             maximum=128,
             in_app="threads",
         ),
-    ] = 8
+    ] = 40
 
     window: Annotated[
         int,

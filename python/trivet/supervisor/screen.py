@@ -32,10 +32,12 @@ class AppLine:
     threads: int
     workers_because: str
 
-    @property
-    def crew(self) -> str:
-        """Its processes and threads: `2 x 8 threads`."""
-        return f"{self.workers} x {self.threads} thread{'' if self.threads == 1 else 's'}"
+    def crew(self, interface: str) -> str:
+        """Say what runs it: `2 x up to 40 threads`, or `2 x 1 event loop`."""
+        if interface == "asgi":
+            return f"{self.workers} x 1 event loop"
+        threads = "1 thread" if self.threads == 1 else f"up to {self.threads} threads"
+        return f"{self.workers} x {threads}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +140,8 @@ def _rows(screen: Screen, loaded: Sequence[Loaded]) -> list[tuple[str, str, str]
     if (more := len(screen.serving) - _ADDRESSES_SHOWN) > 0:
         rows.append(("", f"and {more} more", ""))
     if is_alone:
-        rows.append(("workers", screen.apps[0].crew, screen.apps[0].workers_because))
+        crew = screen.apps[0].crew(loaded[0].interface)
+        rows.append(("workers", crew, screen.apps[0].workers_because))
     if screen.watching:
         rows.append(("reload", screen.watching, "new code takes over once it has loaded"))
     return rows
@@ -154,7 +157,7 @@ def _several(apps: Sequence[AppLine], loaded: Sequence[Loaded]) -> list[tuple[st
         (
             "" if number else "apps",
             f"{app.mount or '/'} -> {app.name}",
-            f"{app.target} ({each.interface.upper()}), {app.crew}",
+            f"{app.target} ({each.interface.upper()}), {app.crew(each.interface)}",
         )
         for number, (app, each) in enumerate(shown)
     ]

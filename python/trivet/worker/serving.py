@@ -99,28 +99,48 @@ class _Wakeup:
 
 
 class _Crew:
-    """The threads of the native loop."""
+    """The threads of the native loop, at most `most`.
 
-    def __init__(self, loop: _trivet.WsgiWorker, threads: int, wakeup: _Wakeup) -> None:
+    One reads and runs; another is there to take over from it. When that has happened, and nobody
+    is left to take over from the second, a third is made, and so on: an app that only computes
+    stays at two.
+    """
+
+    def __init__(self, loop: _trivet.WsgiWorker, most: int, wakeup: _Wakeup) -> None:
         self._loop = loop
+        self._most = most
         self._wakeup = wakeup
+        self._lock = threading.Lock()
+        self._threads: list[threading.Thread] = []
+        self._is_closed = False
         self.has_crashed = False
-        self._threads = [
-            threading.Thread(target=self._run, args=(index,), name=f"trivet-{index}")
-            for index in range(threads)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._grow()
 
     def join(self, timeout_s: float | None) -> bool:
         """Wait for the threads to end, each at most so long; return whether all have."""
+        with self._lock:
+            self._is_closed = True
         for thread in self._threads:
             thread.join(timeout_s)
         return not any(thread.is_alive() for thread in self._threads)
 
+    def _grow(self) -> bool:
+        with self._lock:
+            index = len(self._threads)
+            if self._is_closed or index >= self._most:
+                return False
+            thread = threading.Thread(target=self._run, args=(index,), name=f"trivet-{index}")
+            try:
+                thread.start()
+            except RuntimeError as problem:  # the system allows no more: go on with these
+                sys.stderr.write(f"no more than {index} threads: {problem}\n")
+                return False
+            self._threads.append(thread)
+            return True
+
     def _run(self, index: int) -> None:
         try:
-            self._loop.run(index)
+            self._loop.run(index, self._grow)
         except BaseException:  # noqa: BLE001 - the outer end of a thread
             self.has_crashed = True
             sys.stderr.write(traceback.format_exc())

@@ -15,7 +15,7 @@ APP = AppLine(
     because="found in app.py",
     mount="",
     workers=2,
-    threads=8,
+    threads=40,
     workers_because="2 CPUs usable",
 )
 SCREEN = Screen(
@@ -36,7 +36,7 @@ def test_the_screen_tells_each_value_with_its_reason() -> None:
         "\n"
         "  app      app:app                found in app.py (WSGI)\n"
         "  serving  http://127.0.0.1:8000  this machine only\n"
-        "  workers  2 x 8 threads          2 CPUs usable\n"
+        "  workers  2 x up to 40 threads   2 CPUs usable\n"
         "  ready in 0.38 s                 Ctrl-C stops, SIGHUP reloads\n"
         "\n"
     )
@@ -67,8 +67,8 @@ def test_several_apps_have_a_line_each_with_their_paths() -> None:
     asgi = Loaded(interface="asgi", framework="FastAPI 0.128", seconds=0.1)
     text = PLAIN.screen(replace(SCREEN, apps=apps), [LOADED, asgi], 0.5)
     assert text.splitlines()[0].endswith("Flask 3.1.3  FastAPI 0.128")
-    assert "  apps     /shop -> shop          shop:app (WSGI), 2 x 8 threads\n" in text
-    assert "           / -> blog              blog:app (ASGI), 1 x 8 threads\n" in text
+    assert "  apps     /shop -> shop          shop:app (WSGI), 2 x up to 40 threads\n" in text
+    assert "           / -> blog              blog:app (ASGI), 1 x 1 event loop\n" in text
     entry = json.loads(
         replace(JSON, json_from_start=True).screen(replace(SCREEN, apps=apps), [LOADED, asgi], 1)
     )

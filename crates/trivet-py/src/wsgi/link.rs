@@ -64,6 +64,10 @@ struct State {
     waiting: usize,
     /// Threads that wait for the doorbell, or are about to.
     idle: usize,
+    /// Another thread is being made.
+    growing: bool,
+    /// There are as many threads as there may be.
+    full: bool,
 }
 
 /// The unparsed end of what was read. Owned by the thread that reads.
@@ -118,20 +122,36 @@ impl Link {
     }
 
     /// What the calling thread is to do next. Never blocks.
-    pub(crate) fn turn(&self) -> Turn {
+    ///
+    /// The flag says that nobody is left to take over from this thread: the
+    /// caller makes one more, which calls [`Link::enter`], or says that there
+    /// can be no more with [`Link::cannot_grow`].
+    pub(crate) fn turn(&self) -> (Turn, bool) {
         let mut state = self.state.lock();
-        if let Some(job) = state.pending.pop_front() {
-            return Turn::Run(job);
-        }
-        if state.closed {
-            return Turn::Leave;
-        }
-        if state.reading {
+        let turn = if let Some(job) = state.pending.pop_front() {
+            Turn::Run(job)
+        } else if state.closed {
+            return (Turn::Leave, false);
+        } else if state.reading {
             state.idle += 1;
-            return Turn::Wait;
-        }
-        state.reading = true;
-        Turn::Read
+            return (Turn::Wait, false);
+        } else {
+            state.reading = true;
+            Turn::Read
+        };
+        let grows = state.idle == 0 && !state.growing && !state.full;
+        state.growing |= grows;
+        (turn, grows)
+    }
+
+    /// A thread has come.
+    pub(crate) fn enter(&self) {
+        self.state.lock().growing = false;
+    }
+
+    /// No more threads can be made.
+    pub(crate) fn cannot_grow(&self) {
+        self.state.lock().full = true;
     }
 
     /// Read once, as the reader; `block` says whether to wait for bytes.
