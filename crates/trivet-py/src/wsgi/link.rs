@@ -64,10 +64,19 @@ struct State {
     waiting: usize,
     /// Threads that wait for the doorbell, or are about to.
     idle: usize,
-    /// Another thread is being made.
-    growing: bool,
-    /// There are as many threads as there may be.
-    full: bool,
+    crew: Crew,
+}
+
+/// Whether there can be more threads.
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Crew {
+    /// One more can be made.
+    #[default]
+    Open,
+    /// One more is being made.
+    Growing,
+    /// There are as many as there may be.
+    Full,
 }
 
 /// The unparsed end of what was read. Owned by the thread that reads.
@@ -139,19 +148,21 @@ impl Link {
             state.reading = true;
             Turn::Read
         };
-        let grows = state.idle == 0 && !state.growing && !state.full;
-        state.growing |= grows;
+        let grows = state.idle == 0 && state.crew == Crew::Open;
+        if grows {
+            state.crew = Crew::Growing;
+        }
         (turn, grows)
     }
 
     /// A thread has come.
     pub(crate) fn enter(&self) {
-        self.state.lock().growing = false;
+        self.state.lock().crew = Crew::Open;
     }
 
     /// No more threads can be made.
     pub(crate) fn cannot_grow(&self) {
-        self.state.lock().full = true;
+        self.state.lock().crew = Crew::Full;
     }
 
     /// Read once, as the reader; `block` says whether to wait for bytes.
