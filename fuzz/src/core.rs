@@ -1,5 +1,6 @@
 //! The parsers of `trivet-core`: what clients, proxies and apps send.
 
+use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use trivet_core::Problem;
@@ -11,12 +12,13 @@ use trivet_core::http1::{
     Version, encode_head,
 };
 use trivet_core::problem::{PageFormat, page};
+use trivet_core::websocket::{Decoder, Inflater, Limits, Step};
 
 /// A target by its name.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target of this file.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 9] = [
     ("accept", accept),
     ("access_log", access_log),
     ("chunked", chunked),
@@ -25,6 +27,7 @@ pub const TARGETS: [Target; 8] = [
     ("response_head", response_head),
     ("target_path", target_path),
     ("trusted_proxies", trusted_proxies),
+    ("websocket", websocket),
 ];
 
 /// Split off a first byte that steers the run.
@@ -377,4 +380,75 @@ pub fn response_head(data: &[u8]) {
         BodyFraming::NoBody => assert!(lengths <= 1 && codings == 0),
     }
     assert!(count("connection") <= 1 && count("date") == 1 && count("server") <= 1);
+}
+
+/// A client's frames, whole and in pieces: the same messages and the same end, texts
+/// that are UTF-8, and nothing over the limit.
+pub fn websocket(data: &[u8]) {
+    let (steer, stream) = steered(data);
+    let limits = Limits {
+        message_bytes: if steer & 1 == 0 { 40 } else { 1 << 20 },
+        allows_compressed: steer & 2 != 0,
+    };
+    let step = usize::from(steer >> 2).max(1);
+    let whole = read_frames(stream, stream.len().max(1), limits);
+    assert_eq!(whole, read_frames(stream, step, limits));
+}
+
+/// What a client's frames say, as text that can be compared.
+fn read_frames(stream: &[u8], step: usize, limits: Limits) -> String {
+    let mut decoder = Decoder::new(limits);
+    let (mut said, mut message, mut buf) = (String::new(), Vec::new(), Vec::new());
+    for part in stream.chunks(step) {
+        buf.extend_from_slice(part);
+        loop {
+            let (taken, told) = match decoder.step(&mut buf, step) {
+                Ok(stepped) => stepped,
+                Err(violation) => return said + &violation.to_string(),
+            };
+            match told {
+                Step::More if taken == 0 => break,
+                Step::More | Step::Pong => {}
+                Step::Piece {
+                    at,
+                    is_text,
+                    is_compressed,
+                    is_last,
+                } => {
+                    message.extend_from_slice(&buf[at]);
+                    assert!(message.len() as u64 <= limits.message_bytes);
+                    if is_last {
+                        let whole = std::mem::take(&mut message);
+                        let inflated = if is_compressed {
+                            inflate(&whole)
+                        } else {
+                            Some(whole)
+                        };
+                        if let Some(inflated) = inflated {
+                            let is_utf8 = std::str::from_utf8(&inflated).is_ok();
+                            assert!(is_utf8 || !is_text || is_compressed);
+                            let _ = writeln!(said, "{is_text} {inflated:?}");
+                        }
+                    }
+                }
+                Step::Ping(at) => {
+                    let _ = writeln!(said, "ping {:?}", &buf[at]);
+                }
+                Step::Close { code, reason } => {
+                    let reason = std::str::from_utf8(&buf[reason]).expect("a reason is UTF-8");
+                    return format!("{said}close {code:?} {reason}");
+                }
+            }
+            buf.drain(..taken);
+        }
+    }
+    said
+}
+
+fn inflate(data: &[u8]) -> Option<Vec<u8>> {
+    let mut inflater = Inflater::new(1000);
+    inflater.push(data).ok()?;
+    let message = inflater.finish().ok()?;
+    assert!(message.len() <= 1000);
+    Some(message)
 }

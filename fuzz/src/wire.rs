@@ -7,7 +7,8 @@ use trivet_wire::control::{FromEdge, ToEdge};
 use trivet_wire::edge_config::EdgeConfig;
 use trivet_wire::frames::{
     Flags, Frame, HEADER_BYTES, RequestView, ResponseView, address_request, check_hello,
-    encode_request, encode_response, read_amount, read_failed, read_file_part, split_frame,
+    encode_request, encode_response, read_amount, read_close, read_failed, read_file_part,
+    split_frame,
 };
 
 /// A target by its name.
@@ -39,6 +40,7 @@ pub fn frames(data: &[u8]) {
     let _ = check_hello(stream);
     let _ = read_amount(stream);
     let _ = read_failed(stream);
+    let _ = read_close(stream);
     if let Ok((offset, length)) = read_file_part(stream) {
         assert!(i64::try_from(offset + length).is_ok());
     }

@@ -41,8 +41,15 @@ class AsgiHead:
 class AsgiLink:
     """A worker process's side of the conversation with the edge, for an event loop."""
 
-    def __new__(cls, *, link_fd: int, claim_fd: int, scope: dict[str, Any]) -> AsgiLink:
-        """Take over the descriptors. `scope` has the entries of every HTTP scope."""
+    def __new__(
+        cls,
+        *,
+        link_fd: int,
+        claim_fd: int,
+        scope: dict[str, Any],
+        websocket_scope: dict[str, Any],
+    ) -> AsgiLink:
+        """Take over the descriptors. The scopes have the entries of every one of their kind."""
 
     def fileno(self) -> int:
         """Return the socket, for the loop to watch."""
@@ -69,6 +76,25 @@ class AsgiLink:
 
     def fail(self, number: int, slot: int, error: str, place: str) -> None:
         """Say that the app broke."""
+
+    def accept(
+        self,
+        number: int,
+        slot: int,
+        started: int,
+        headers: Any,  # noqa: ANN401 - whatever the app has sent
+        subprotocol: str | None,
+    ) -> None:
+        """Accept a WebSocket: its frames have no slot from here on."""
+
+    def message(self, number: int, data: str | bytes, ended: bool) -> int:
+        """Send a message or a piece of one; return what it takes of the credit."""
+
+    def text_piece(self, number: int, data: bytes, ended: bool) -> int:
+        """Send a piece of a text, which may end within a character."""
+
+    def close(self, number: int, code: int, reason: str) -> None:
+        """Close a WebSocket that was accepted."""
 
     def want(self, number: int, slot: int, amount: int) -> None:
         """Ask for so many bytes more of streamed request content."""

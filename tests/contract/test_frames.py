@@ -49,9 +49,10 @@ def test_json_that_is_no_frame_is_refused(vector: dict[str, Any]) -> None:
 
 def test_every_kind_has_a_valid_vector() -> None:
     kinds = {each.values[0]["frame"]["value"]["kind"] for each in vectors("frames/valid")}
+    both = {"close", "hello", "message"}
     to_worker = {"body", "cancel", "credit", "request"}
-    to_edge = {"data", "failed", "file", "read", "response"}
-    assert kinds == {"hello"} | to_worker | to_edge
+    to_edge = {"data", "failed", "file", "read", "response", "trailers"}
+    assert kinds == both | to_worker | to_edge
 
 
 def test_what_the_gate_lets_through_fits_the_lengths_of_a_frame(root: Path) -> None:

@@ -19,5 +19,6 @@ pub mod http1;
 pub mod http_date;
 pub mod problem;
 pub mod retry;
+pub mod websocket;
 
 pub use problem::Problem;

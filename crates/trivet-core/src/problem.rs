@@ -51,6 +51,8 @@ pub enum Problem {
     RequestTimeout,
     /// The client, or all clients together, hold too many connections.
     TooManyConnections,
+    /// A WebSocket handshake of a version that the edge does not speak.
+    UpgradeRequired,
     /// The request target is longer than allowed.
     UriTooLong,
     /// An HTTP version the edge does not speak here.
@@ -157,7 +159,7 @@ impl Problem {
     }
 
     /// One of each variant, for tables that must be complete.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::AppFailed,
         Self::AppTimeout,
         Self::AppUnavailable,
@@ -177,6 +179,7 @@ impl Problem {
         Self::Quarantined,
         Self::RequestTimeout,
         Self::TooManyConnections,
+        Self::UpgradeRequired,
         Self::UriTooLong,
         Self::VersionNotSupported,
         Self::WorkerLost,
@@ -222,6 +225,8 @@ impl Problem {
                 "The request took too long to arrive."),
             Self::TooManyConnections => Facts::new(503, "http_request_denied", "edge.too_many_connections", Downstream, true,
                 "There are too many connections at the moment. Please try again shortly."),
+            Self::UpgradeRequired => Facts::new(426, "http_request_error", "edge.upgrade_required", Downstream, true,
+                "This server speaks version 13 of the WebSocket protocol."),
             Self::UriTooLong => Facts::new(414, "http_request_error", "edge.uri_too_long", Downstream, true,
                 "The address is longer than allowed."),
             Self::VersionNotSupported => Facts::new(505, "http_request_error", "edge.version_not_supported", Downstream, true,

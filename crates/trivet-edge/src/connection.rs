@@ -13,6 +13,7 @@ mod log;
 mod problem;
 mod relay;
 mod upload;
+mod websocket;
 
 use std::cell::RefCell;
 use std::future::poll_fn;

@@ -29,6 +29,34 @@ pub enum Segment {
     },
 }
 
+/// What the app says on its WebSocket, as far as the connection has not taken it.
+#[derive(Debug, Default)]
+pub struct Said {
+    /// The pieces' payloads, one behind the other.
+    pub data: Vec<u8>,
+    /// The pieces, in order.
+    pub pieces: Vec<Piece>,
+    /// The app is done: its close code, and the reason.
+    pub close: Option<(u16, String)>,
+    /// What the worker lets the edge send of the client's messages beyond what it
+    /// let before, in the units of [`trivet_wire::frames::message_cost`].
+    pub granted: u64,
+    /// When the edge has to close the WebSocket because it or its worker stops, µs
+    /// of the monotonic clock; 0 for not at all.
+    pub leave_at_us: u64,
+}
+
+/// A piece of a WebSocket message.
+#[derive(Clone, Copy, Debug)]
+pub struct Piece {
+    /// Bytes of it.
+    pub len: usize,
+    /// Whether the message is a text.
+    pub is_text: bool,
+    /// Whether the message ends here.
+    pub is_last: bool,
+}
+
 /// Why an answer will not come, or not come to its end.
 #[derive(Debug, Clone)]
 pub enum Failure {
@@ -70,6 +98,8 @@ pub struct Reply {
     pub worker: Option<u32>,
     /// When it was handed to that worker, µs of the monotonic clock.
     pub handed_out_us: u64,
+    /// What comes behind the head of an accepted WebSocket.
+    pub said: Said,
 }
 
 impl Reply {
@@ -95,6 +125,8 @@ pub struct Exchange {
     pub received_us: u64,
     /// Whether the content can be sent again.
     pub is_replayable: bool,
+    /// Whether it is the handshake of a WebSocket.
+    pub is_websocket: bool,
     waker: Waker,
     reply: Mutex<Reply>,
     /// The pool's own notes; guarded by the pool's lock for writing.
@@ -108,6 +140,8 @@ pub(crate) enum Stage {
     Queued,
     /// With a worker: its number, the slot, the request's number.
     HandedOut { worker: u32, slot: u16, number: u64 },
+    /// An accepted WebSocket: its worker, and its number there.
+    Socket { worker: u32, number: u64 },
     /// Answered, failed or withdrawn: nothing more is done for it.
     Over,
 }
@@ -136,6 +170,7 @@ impl Exchange {
             descriptor,
             received_us,
             is_replayable,
+            is_websocket: false,
             waker,
             reply: Mutex::default(),
             place: Mutex::new(Place {
@@ -144,6 +179,15 @@ impl Exchange {
                 deaths: 0,
                 is_cancelled: false,
             }),
+        }
+    }
+
+    /// The same for the handshake of a WebSocket, which has no content.
+    #[must_use]
+    pub fn of_websocket(self) -> Self {
+        Self {
+            is_websocket: true,
+            ..self
         }
     }
 

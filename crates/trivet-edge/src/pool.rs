@@ -9,6 +9,7 @@
 
 mod handout;
 mod rescue;
+mod socket;
 #[cfg(test)]
 mod tests;
 mod worker;
@@ -22,6 +23,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use trivet_core::Problem;
+use trivet_core::websocket::CloseCode;
 use trivet_wire::control::WorkerLoad;
 use trivet_wire::frames::{Flags, FrameError, HEADER_BYTES, Kind, put_frame, split_frame};
 
@@ -36,6 +38,8 @@ pub struct Pool {
     state: Mutex<State>,
     /// Told when requests wait, so that the rescue timer runs.
     waiting: Notify,
+    /// Told when a worker comes, since the first one says how the app is called.
+    arrived: Notify,
     /// A response's content that stays in memory while its client is slow.
     response_memory: u64,
 }
@@ -47,6 +51,8 @@ struct State {
     queue_limit: usize,
     window: u16,
     next_number: u64,
+    /// Whether the workers run event loops; unknown before the first one.
+    has_event_loops: Option<bool>,
 }
 
 /// What a worker can do at once.
@@ -78,6 +84,7 @@ impl Pool {
         Self {
             state: Mutex::new(state),
             waiting: Notify::new(),
+            arrived: Notify::new(),
             response_memory,
         }
     }
@@ -135,12 +142,16 @@ impl Pool {
                 }
                 false
             }
-            Stage::Over => false,
+            Stage::Socket { .. } | Stage::Over => false,
         }
     }
 
     /// Tell the worker that nobody waits for this answer any more.
     pub fn cancel(&self, exchange: &Arc<Exchange>) {
+        if exchange.is_websocket {
+            // It may have been accepted by now.
+            self.close_socket(exchange, CloseCode::Abnormal as u16, "");
+        }
         if !self.withdraw(exchange) {
             exchange.place.lock().is_cancelled = true;
             self.send(exchange, Kind::Cancel, Flags::default(), &[]);
@@ -192,22 +203,26 @@ impl Pool {
         doorbell: OwnedFd,
     ) {
         let mut state = self.state.lock();
+        state.has_event_loops = Some(capacity.concurrency > 0);
+        self.arrived.notify_waiters();
         state
             .workers
             .push(Worker::new(number, pid, capacity, claim, doorbell));
         state.pump();
     }
 
-    /// Hand the worker no further request; true where it has none left.
-    pub fn drain_worker(&self, number: u32) -> bool {
+    /// Hand the worker no further request; true where it has none left. Its
+    /// WebSockets are closed one after the other, within `most_us`.
+    pub fn drain_worker(&self, number: u32, most_us: u64) -> bool {
         let mut state = self.state.lock();
         let Some(worker) = state.worker(number) else {
             return true;
         };
         worker.is_draining = true;
+        socket::spread(worker.sockets(), now_us(), most_us);
         worker.wake();
         let unstarted = worker.recall_all();
-        let idle = worker.is_idle();
+        let idle = worker.is_done();
         let moves = !unstarted.is_empty();
         for exchange in unstarted {
             state.take_back(&exchange);
@@ -225,7 +240,7 @@ impl Pool {
         let mut state = self.state.lock();
         state
             .worker(number)
-            .is_none_or(|worker| worker.is_draining && worker.is_idle())
+            .is_none_or(|worker| worker.is_draining && worker.is_done())
     }
 
     /// Remove a worker whose connection ended, and decide what becomes of its requests.

@@ -233,6 +233,9 @@ impl Stage<'_> {
                 Ok((ToEdge::Drain { deadline_ms }, _)) => {
                     self.stop_accepting();
                     self.shared.drain();
+                    for pool in self.shared.apps.pools() {
+                        pool.drain_sockets(u64::from(deadline_ms) * 1000);
+                    }
                     deadline = Some(
                         tokio::time::Instant::now() + Duration::from_millis(deadline_ms.into()),
                     );
@@ -288,8 +291,9 @@ impl Stage<'_> {
             }
             ToEdge::DrainWorker { worker } => {
                 // Only the pool that has it does anything.
+                let most_us = u64::from(self.shared.config.websocket.drain_ms) * 1000;
                 for pool in apps.pools() {
-                    pool.drain_worker(worker);
+                    pool.drain_worker(worker, most_us);
                 }
             }
             ToEdge::ReopenLogs => {

@@ -8,8 +8,9 @@
 
 mod head;
 mod scope;
+mod websocket;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io::IoSlice;
 use std::os::fd::{AsFd, AsRawFd, IntoRawFd, OwnedFd, RawFd};
 
@@ -23,8 +24,8 @@ use trivet_edge::claim_map::ClaimMap;
 use trivet_edge::clock::now_us;
 use trivet_edge::fd_socket;
 use trivet_wire::frames::{
-    Content, Flags, FrameError, HEADER_BYTES, Header, Kind, RequestView, ResponseHead, check_hello,
-    encode_response, put_frame, put_hello, read_amount, split_frame,
+    Content, Flags, FrameError, HEADER_BYTES, Header, Kind, RequestView, ResponseHead,
+    UNKNOWN_LENGTH, check_hello, encode_response, put_frame, put_hello, read_amount, split_frame,
 };
 
 pub(crate) use head::AsgiHead;
@@ -43,6 +44,14 @@ mod event {
     pub(super) const CREDIT: u8 = 2;
     /// `(CANCEL, number)`.
     pub(super) const CANCEL: u8 = 3;
+    /// `(WEBSOCKET, number, slot, started, scope)`.
+    pub(super) const WEBSOCKET: u8 = 4;
+    /// `(MESSAGE, number, message, cost)`.
+    pub(super) const MESSAGE: u8 = 5;
+    /// `(CLOSE, number, code, reason)`.
+    pub(super) const CLOSE: u8 = 6;
+    /// `(PIECE, number)`: a message has begun, and there is credit to be written.
+    pub(super) const PIECE: u8 = 7;
 }
 
 #[derive(Debug, Default)]
@@ -59,6 +68,8 @@ struct State {
     output: VecDeque<Outgoing>,
     /// Bytes of the first output part that are written.
     written: usize,
+    /// WebSocket messages of which the last piece has not come, by number.
+    unfinished: HashMap<u64, Vec<u8>>,
 }
 
 impl State {
@@ -77,15 +88,22 @@ pub(crate) struct AsgiLink {
     socket: OwnedFd,
     claim: ClaimMap,
     scopes: ScopeMaker,
+    websocket_scopes: ScopeMaker,
     state: Mutex<State>,
 }
 
 #[pymethods]
 impl AsgiLink {
-    /// Takes over the descriptors. `scope` has the entries of every HTTP scope.
+    /// Takes over the descriptors. `scope` and `websocket_scope` have the entries of
+    /// every HTTP and every WebSocket scope.
     #[new]
-    #[pyo3(signature = (*, link_fd, claim_fd, scope))]
-    fn new(link_fd: RawFd, claim_fd: RawFd, scope: Bound<'_, PyDict>) -> PyResult<Self> {
+    #[pyo3(signature = (*, link_fd, claim_fd, scope, websocket_scope))]
+    fn new(
+        link_fd: RawFd,
+        claim_fd: RawFd,
+        scope: Bound<'_, PyDict>,
+        websocket_scope: Bound<'_, PyDict>,
+    ) -> PyResult<Self> {
         let (socket, claim) = (crate::wsgi::owned(link_fd)?, crate::wsgi::owned(claim_fd)?);
         let claim = ClaimMap::open(claim.as_fd())
             .map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
@@ -95,6 +113,7 @@ impl AsgiLink {
             socket,
             claim,
             scopes: ScopeMaker::new(scope),
+            websocket_scopes: ScopeMaker::new(websocket_scope),
             state: Mutex::new(state),
         })
     }
@@ -127,8 +146,9 @@ impl AsgiLink {
             Err(_) => return Ok(None),
         }
         let mut taken = 0;
+        let input = std::mem::take(&mut state.input);
         while let Some((header, payload)) =
-            split_frame(&state.input[taken..state.filled]).map_err(broken)?
+            split_frame(&input[taken..state.filled]).map_err(broken)?
         {
             taken += HEADER_BYTES + payload.len();
             let descriptor = if header.flags.has(Flags::DESCRIPTOR) {
@@ -137,10 +157,16 @@ impl AsgiLink {
             } else {
                 None
             };
-            if let Some(event) = self.event(py, &header, payload, descriptor)? {
+            let event = match header.kind {
+                Kind::Message => websocket::message(py, state, &header, payload)?,
+                Kind::Close => websocket::close(py, state, &header, payload)?,
+                _ => self.event(py, &header, payload, descriptor)?,
+            };
+            if let Some(event) = event {
                 events.append(event)?;
             }
         }
+        state.input = input;
         state.input.copy_within(taken..state.filled, 0);
         state.filled -= taken;
         Ok(Some(events))
@@ -218,6 +244,49 @@ impl AsgiLink {
             error.as_bytes(),
             place.as_bytes(),
         );
+    }
+
+    /// Accept a WebSocket: its frames have no slot from here on.
+    ///
+    /// Raises `TypeError` or `ValueError` that names the rule broken.
+    fn accept(
+        &self,
+        number: u64,
+        slot: u16,
+        started: u64,
+        headers: &Bound<'_, PyAny>,
+        subprotocol: Option<&str>,
+    ) -> PyResult<()> {
+        let head = AsgiHead::of_accept(headers, subprotocol)?;
+        let parts = ResponseHead {
+            status: 101,
+            app_us: u32::try_from(now_us().saturating_sub(started)).unwrap_or(u32::MAX),
+            declared_length: UNKNOWN_LENGTH,
+            reason: b"",
+        };
+        let mut state = self.state.lock();
+        let address = (slot, number, Flags::default());
+        encode_response(state.out(), address, &parts, head.fields(), b"");
+        Ok(())
+    }
+
+    /// Send a message, or a piece of one: text or bytes. Returns what it takes of the credit.
+    ///
+    /// Raises `TypeError` for anything else, `UnicodeEncodeError` for text that has no UTF-8.
+    fn message(&self, number: u64, data: &Bound<'_, PyAny>, ended: bool) -> PyResult<u32> {
+        websocket::put_message(self.state.lock().out(), number, data, ended)
+    }
+
+    /// Send a further piece of a text, or its first: UTF-8 that may end within a character.
+    fn text_piece(&self, number: u64, data: &[u8], ended: bool) -> u32 {
+        websocket::put_piece(self.state.lock().out(), number, data, (true, ended))
+    }
+
+    /// Close a WebSocket that was accepted.
+    ///
+    /// Raises `ValueError` for a code that must not be sent, or too long a reason.
+    fn close(&self, number: u64, code: u16, reason: &str) -> PyResult<()> {
+        websocket::put_close(self.state.lock().out(), number, code, reason)
     }
 
     /// Ask for `amount` bytes more of streamed request content.
@@ -308,6 +377,12 @@ impl AsgiLink {
             return Ok(None); // The edge took it back and gave it to somebody else.
         }
         let request = RequestView::parse(payload).map_err(broken)?;
+        if request.head.content == Content::WebSocket {
+            let scope = self.websocket_scopes.make_websocket(py, &request)?;
+            let (number, slot) = (header.request, header.slot);
+            let event = (event::WEBSOCKET, number, slot, started, scope);
+            return Ok(Some(event.into_pyobject(py)?));
+        }
         let scope = self.scopes.make(py, &request)?;
         // Bytes that are here, the descriptor of a file with so many bytes, or
         // `None` for content that is still to come.
@@ -317,7 +392,7 @@ impl AsgiLink {
                 .into_pyobject(py)?
                 .into_any(),
             (Content::File, None) => return Err(broken(FrameError::Value("descriptor"))),
-            (Content::Stream, _) => py.None().into_bound(py),
+            (Content::Stream | Content::WebSocket, _) => py.None().into_bound(py),
         };
         let event = (
             event::REQUEST,

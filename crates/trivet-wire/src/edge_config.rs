@@ -25,6 +25,8 @@ pub struct EdgeConfig {
     pub timeouts: Timeouts,
     /// How much the edge keeps in memory or on disk for slow clients.
     pub buffers: Buffers,
+    /// What WebSockets may do.
+    pub websocket: WebSocket,
     /// Peers whose forwarding fields are believed: addresses, networks, `*`, `unix`, `private`, `loopback`.
     pub trusted_proxies: Vec<String>,
     /// What becomes of field names with an underscore (they alias others in CGI names).
@@ -102,6 +104,24 @@ pub struct Buffers {
     pub response_file_bytes: u64,
     /// Folder of the unlinked files; `null` where none can be written.
     pub folder: Option<String>,
+}
+
+/// What WebSockets may do, and how long the edge waits for them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WebSocket {
+    /// Bytes of a message (close code 1009).
+    pub max_message_bytes: u32,
+    /// Silence after which a client is pinged; 0 for never.
+    pub ping_interval_ms: u32,
+    /// How long it may take to be heard then.
+    pub ping_timeout_ms: u32,
+    /// Longest time without a message in either direction; 0 for any.
+    pub idle_ms: u32,
+    /// Whether permessage-deflate is agreed to.
+    pub compression: bool,
+    /// How long the WebSockets of a worker that stops may take to be closed.
+    pub drain_ms: u32,
 }
 
 /// What becomes of field names with an underscore.

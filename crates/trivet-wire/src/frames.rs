@@ -24,8 +24,11 @@ use reader::{put_bytes8, put_bytes16, put_counted};
 pub use latin1::Latin1;
 pub use reader::Reader;
 pub use request::{Content, FieldView, RequestHead, RequestView, address_request, encode_request};
-pub use response::{ResponseHead, ResponseView, encode_response};
-pub use small::{check_hello, put_failed, put_hello, read_amount, read_failed, read_file_part};
+pub use response::{ResponseHead, ResponseView, TrailersView, encode_response, encode_trailers};
+pub use small::{
+    check_hello, message_cost, put_close, put_failed, put_hello, read_amount, read_close,
+    read_failed, read_file_part,
+};
 pub use value::{Frame, FrameValue};
 
 /// Bytes of a frame header.
@@ -53,6 +56,13 @@ pub const MAX_DESCRIPTORS: usize = 16;
 /// Content bytes that a worker may send of one response before the edge
 /// grants more by a `Credit` frame.
 pub const INITIAL_CREDIT_BYTES: u32 = 256 << 10;
+/// What each side of a WebSocket may send of its messages before the other grants
+/// more, in the units of [`message_cost`]: a few messages are always under way, and
+/// a thousand sockets of which nobody reads hold 64 MiB at the most.
+pub const INITIAL_MESSAGE_CREDIT: u32 = 64 << 10;
+/// The slot of frames about a WebSocket that was accepted: it has no place on the
+/// claim page any more, since it may live for days.
+pub const NO_SLOT: u16 = u16::MAX;
 /// A length that is not known yet.
 pub const UNKNOWN_LENGTH: u64 = u64::MAX;
 
@@ -81,6 +91,12 @@ pub enum Kind {
     Failed = 19,
     /// Worker to edge: the edge may send this many bytes of streamed content.
     Read = 20,
+    /// Worker to edge: the fields behind the content, and its end.
+    Trailers = 21,
+    /// Both: a piece of a WebSocket message.
+    Message = 32,
+    /// Both: the WebSocket is over; no further frame of it comes from this side.
+    Close = 33,
 }
 
 impl Kind {
@@ -89,11 +105,16 @@ impl Kind {
     const fn flags(self) -> (u8, u8) {
         const END: u8 = Flags::END.0;
         const DESCRIPTOR: u8 = Flags::DESCRIPTOR.0;
+        const TEXT: u8 = Flags::TEXT.0;
         match self {
             Self::Body | Self::Response | Self::Data => (END, 0),
+            Self::Trailers => (END, END),
+            Self::Message => (END | TEXT, 0),
             Self::Request => (DESCRIPTOR, 0),
             Self::File => (END | DESCRIPTOR, DESCRIPTOR),
-            Self::Hello | Self::Credit | Self::Cancel | Self::Failed | Self::Read => (0, 0),
+            Self::Hello | Self::Credit | Self::Cancel | Self::Failed | Self::Read | Self::Close => {
+                (0, 0)
+            }
         }
     }
 
@@ -109,6 +130,9 @@ impl Kind {
             18 => Self::File,
             19 => Self::Failed,
             20 => Self::Read,
+            21 => Self::Trailers,
+            32 => Self::Message,
+            33 => Self::Close,
             _ => return None,
         })
     }
@@ -123,6 +147,8 @@ impl Flags {
     pub const END: Self = Self(1);
     /// The frame owns the next attached descriptor.
     pub const DESCRIPTOR: Self = Self(2);
+    /// The message is a text; on each of its pieces.
+    pub const TEXT: Self = Self(4);
 
     /// Whether every bit of `other` is set.
     pub fn has(self, other: Self) -> bool {

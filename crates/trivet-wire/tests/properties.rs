@@ -43,6 +43,7 @@ fn request() -> impl Strategy<Value = FrameValue> {
         any::<u64>().prop_map(|length| (Content::File, length, Latin1::default())),
         any::<u64>().prop_map(|length| (Content::Stream, length, Latin1::default())),
         Just((Content::Stream, UNKNOWN_LENGTH, Latin1::default())),
+        Just((Content::WebSocket, 0, Latin1::default())),
     ];
     let fields = prop::collection::vec(field, 0..6);
     (numbers, strings, fields, content).prop_map(
@@ -117,19 +118,24 @@ fn value() -> impl Strategy<Value = FrameValue> {
             .prop_map(|(offset, length)| FrameValue::File { offset, length }),
         (bytes(40), bytes(40)).prop_map(|(error, place)| FrameValue::Failed { error, place }),
         any::<u32>().prop_map(|bytes| FrameValue::Read { bytes }),
+        prop::collection::vec((bytes(20), bytes(30)), 0..6)
+            .prop_map(|fields| FrameValue::Trailers { fields }),
+        (any::<bool>(), bytes(300)).prop_map(|(text, data)| FrameValue::Message { text, data }),
+        (any::<u16>(), bytes(123)).prop_map(|(code, reason)| FrameValue::Close { code, reason }),
     ]
 }
 
 /// Any frame, with flags that its kind takes.
 fn frame() -> impl Strategy<Value = Frame> {
     (value(), any::<(bool, bool, u16, u64)>()).prop_map(|(value, (end, with, slot, request))| {
-        use FrameValue::{Body, Data, File, Request, Response};
+        use FrameValue::{Body, Data, File, Message, Request, Response, Trailers};
         Frame {
-            end: end
-                && matches!(
-                    value,
-                    Body { .. } | Response { .. } | Data { .. } | File { .. }
-                ),
+            end: matches!(value, Trailers { .. })
+                || end
+                    && matches!(
+                        value,
+                        Body { .. } | Response { .. } | Data { .. } | File { .. } | Message { .. }
+                    ),
             descriptor: matches!(value, File { .. }) || with && matches!(value, Request { .. }),
             slot,
             request,

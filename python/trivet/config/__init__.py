@@ -1,6 +1,8 @@
 """The configuration: every option, loading them, and finding the app.
 
 Owns every default of Trivet. Decides nothing at run time and starts nothing.
+
+Length: a file for each section of the configuration file, named like it, and the loader beside them.
 """
 
 from trivet.config.edge import to_edge_config

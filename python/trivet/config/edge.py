@@ -31,6 +31,7 @@ def to_edge_config(
         limits=_limits(settings),
         timeouts=_timeouts(settings),
         buffers=_buffers(settings),
+        websocket=_websocket(settings),
         trusted_proxies=tuple(map(str, settings.proxy.trusted)),
         underscores=Underscores(server.underscores),
         access_log=_access_log(settings, colour=colour),
@@ -72,6 +73,18 @@ def _buffers(settings: Settings) -> edge_config.Buffers:
         response_memory_bytes=buffers.response_memory.bytes,
         response_file_bytes=buffers.response_file.bytes if buffers.folder else 0,
         folder=str(buffers.folder) if buffers.folder else None,
+    )
+
+
+def _websocket(settings: Settings) -> edge_config.WebSocket:
+    websocket = settings.websocket
+    return edge_config.WebSocket(
+        max_message_bytes=websocket.max_message.bytes,
+        ping_interval_ms=websocket.ping_interval.milliseconds,
+        ping_timeout_ms=websocket.ping_timeout.milliseconds,
+        idle_ms=websocket.idle.milliseconds,
+        compression=websocket.compression,
+        drain_ms=settings.server.graceful_timeout.milliseconds,
     )
 
 

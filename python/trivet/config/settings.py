@@ -16,6 +16,7 @@ from trivet.config.reload import Reload
 from trivet.config.route import Route
 from trivet.config.server import Server
 from trivet.config.timeouts import Timeouts
+from trivet.config.websocket import WebSocket
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -125,6 +126,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     limits: Limits = Limits()
     timeouts: Timeouts = Timeouts()
     buffers: Buffers = Buffers()
+    websocket: WebSocket = WebSocket()
     proxy: Proxy = Proxy()
     log: Log = Log()
     reload: Reload = Reload()

@@ -80,6 +80,20 @@ class Buffers(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Folder of the unlinked files; `None` where none can be written."""
 
 
+class WebSocket(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What WebSockets may do, and how long the edge waits for them."""
+
+    max_message_bytes: U32
+    ping_interval_ms: U32
+    """0 for no pings."""
+    ping_timeout_ms: U32
+    idle_ms: U32
+    """0 for any time."""
+    compression: bool
+    drain_ms: U32
+    """How long the WebSockets of a worker that stops may take to be closed."""
+
+
 class AccessLog(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where and how each request is written down."""
 
@@ -119,6 +133,7 @@ class EdgeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     limits: Limits
     timeouts: Timeouts
     buffers: Buffers
+    websocket: WebSocket
     trusted_proxies: tuple[str, ...]
     underscores: Underscores
     access_log: AccessLog

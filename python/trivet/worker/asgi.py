@@ -10,11 +10,16 @@ from typing import Any
 from trivet import _trivet
 from trivet.wire.worker_control import Start
 from trivet.worker import asgi_errors, failure
+from trivet.worker.event_loop.websocket import WebSocket
 from trivet.worker.exchange import Exchange
 
 AsgiApp = Callable[[Any, Any, Any], Awaitable[None]]
 
-_REQUEST, _BODY, _CREDIT = range(3)
+_REQUEST, _BODY, _CREDIT, _CANCEL, _WEBSOCKET, _MESSAGE, _CLOSE, _PIECE = range(8)
+_SERVICE_RESTART = 1012
+
+SOCKET_GRACE_S = 1.0
+"""How long an app may go on with WebSockets that are closed when its worker stops: it cleans up."""
 
 
 class AsgiServer:
@@ -28,11 +33,15 @@ class AsgiServer:
         self._app = app
         self._loop = asyncio.get_running_loop()
         self.link = _trivet.AsgiLink(
-            link_fd=start.link_fd, claim_fd=start.claim_fd, scope=_constant_scope(start, state)
+            link_fd=start.link_fd,
+            claim_fd=start.claim_fd,
+            scope=_http_scope(start, state),
+            websocket_scope=_websocket_scope(start, state),
         )
         # The task beside its exchange: the loop itself keeps only weak references. A callback at
         # its end would cost more than taking it out of here, where it ends anyway.
         self._running: dict[int, tuple[Exchange, asyncio.Task[None]]] = {}
+        self._sockets: dict[int, tuple[WebSocket, asyncio.Task[None]]] = {}
         self._is_flushing = False
         self._is_full = False
         self.on_close: Callable[[], object] = lambda: None
@@ -48,9 +57,20 @@ class AsgiServer:
     async def stop(self) -> None:
         """Take no further request, and wait for those that run."""
         self._loop.remove_reader(self.link.fileno())
+        await self._stop_sockets()
         while tasks := [task for _, task in self._running.values()]:
             await asyncio.wait(tasks)
         self._flush()
+
+    async def _stop_sockets(self) -> None:
+        """Have the WebSockets end; whoever waits for something else by then is cancelled."""
+        for socket, _ in self._sockets.values():
+            socket.disconnect(_SERVICE_RESTART, "")
+        if tasks := [task for _, task in self._sockets.values()]:
+            _, deaf = await asyncio.wait(tasks, timeout=SOCKET_GRACE_S)
+            for task in deaf:
+                task.cancel()
+            await asyncio.gather(*deaf, return_exceptions=True)
 
     def _read(self) -> None:
         try:
@@ -64,15 +84,12 @@ class AsgiServer:
         for kind, number, *rest in events:
             if kind == _REQUEST:
                 self._begin(number, *rest)
+            elif socket := self._sockets.get(number):
+                self._tell_socket(socket[0], kind, rest)
+            elif kind == _WEBSOCKET:
+                self._begin_websocket(number, *rest)
             elif running := self._running.get(number):
-                exchange = running[0]
-                if kind == _BODY:
-                    data, ended = rest
-                    exchange.add_content(data, ended=ended)
-                elif kind == _CREDIT:
-                    exchange.add_credit(*rest)
-                else:
-                    exchange.cancel()
+                _tell(running[0], kind, rest)
 
     def _begin(self, number: int, slot: int, started: int, scope: Any, content: Any) -> None:  # noqa: ANN401
         is_head = scope["method"] == "HEAD"
@@ -100,13 +117,55 @@ class AsgiServer:
             exchange.close()
             del self._running[number]
 
-    def _report(self, exchange: Exchange, scope: dict[str, Any], error: BaseException) -> None:
+    def _begin_websocket(self, number: int, slot: int, started: int, scope: Any) -> None:  # noqa: ANN401
+        socket = WebSocket(self, number, slot, started, scope)
+        task = self._loop.create_task(self._run_websocket(number, socket, scope), name="websocket")
+        self._sockets[number] = socket, task
+
+    def _tell_socket(self, socket: WebSocket, kind: int, rest: list[Any]) -> None:
+        if kind == _MESSAGE:
+            message, cost = rest
+            socket.add_message(message, cost)
+        elif kind == _CREDIT:
+            socket.add_credit(*rest)
+        elif kind == _CLOSE:
+            code, reason = rest
+            socket.disconnect(code, reason)
+        elif kind == _PIECE:
+            self.flush_soon()
+        else:
+            socket.cancel()
+
+    async def _run_websocket(self, number: int, socket: WebSocket, scope: dict[str, Any]) -> None:
+        try:
+            result = self._app(scope, socket.receive, socket.send)
+            if type(result) is not types.CoroutineType and not inspect.isawaitable(result):
+                raise asgi_errors.not_awaitable(result)  # noqa: TRY301 - the app's error, too
+            await result
+            socket.end()
+        except BaseException as error:
+            # Starlette says by an exception of this name that the client has closed.
+            names = {"WebSocketDisconnect", "CancelledError"}
+            is_told = socket.is_over and type(error).__name__ in names
+            if not is_told and not asgi_errors.comes_from_a_gone_client(error):
+                self._report(socket, scope, error)
+            if isinstance(error, asyncio.CancelledError):
+                raise
+        finally:
+            socket.close()
+            del self._sockets[number]
+
+    def _report(
+        self, exchange: Exchange | WebSocket, scope: dict[str, Any], error: BaseException
+    ) -> None:
         if exchange.has_ended:
             progress: failure.Progress = "whole"
         else:
             progress = "cut" if exchange.has_started else "unsent"
         request_id = scope["extensions"]["trivet"].get("request_id", "")
-        request = failure.FailedRequest(request_id, scope["method"], scope["path"], progress)
+        request = failure.FailedRequest(
+            request_id, scope.get("method", "WebSocket"), scope["path"], progress
+        )
         exchange.fail(*failure.report(request, error, failure.source_of(self._app)))
 
     def _flush(self) -> None:
@@ -128,15 +187,38 @@ class AsgiServer:
         self._loop.remove_writer(self.link.fileno())
         for exchange, _ in self._running.values():
             exchange.cancel()
+        for socket, _ in self._sockets.values():
+            socket.disconnect(_SERVICE_RESTART, "")
         self.on_close()
 
 
-def _constant_scope(start: Start, state: dict[str, Any]) -> dict[str, Any]:
+def _tell(exchange: Exchange, kind: int, rest: list[Any]) -> None:
+    if kind == _BODY:
+        data, ended = rest
+        exchange.add_content(data, ended=ended)
+    elif kind == _CREDIT:
+        exchange.add_credit(*rest)
+    elif kind == _CANCEL:
+        exchange.cancel()
+
+
+def _http_scope(start: Start, state: dict[str, Any]) -> dict[str, Any]:
     """Return the entries of a scope that are the same for every request."""
     return {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.5"},
         "root_path": start.mount,
         "extensions": {"http.response.pathsend": {}},
+        "state": state,
+    }
+
+
+def _websocket_scope(start: Start, state: dict[str, Any]) -> dict[str, Any]:
+    """Return the entries of a scope that are the same for every WebSocket."""
+    return {
+        "type": "websocket",
+        "asgi": {"version": "3.0", "spec_version": "2.5"},
+        "root_path": start.mount,
+        "extensions": {"websocket.http.response": {}},
         "state": state,
     }

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use trivet_core::Problem;
 use trivet_core::http1::{BodyFraming, ResponseFacts, encode_head, framing};
+use trivet_core::websocket::Offer;
 use trivet_wire::frames::{ResponseView, UNKNOWN_LENGTH};
 
 use super::content::{Content, ContentEnd};
@@ -42,7 +43,12 @@ impl Connection {
         let Some(app) = self.shared.apps.of(&self.admitted.path).cloned() else {
             return self.refuse(Problem::NotFound, record).await;
         };
+        let offer = match self.websocket_offer(&app.pool, &record).await {
+            Ok(offer) => offer,
+            Err(problem) => return self.refuse(problem, record).await,
+        };
         let (content, taken) = match self.receive_content(&mut record).await {
+            Ok(_) if offer.is_some() => (Content::WebSocket, self.head.len),
             Ok(received) => received,
             Err(ContentEnd::Problem(problem)) => return self.refuse(problem, record).await,
             Err(ContentEnd::Aborted) => {
@@ -64,24 +70,29 @@ impl Connection {
             },
             _ => None,
         };
-        if !matches!(content, Content::None) {
+        if !matches!(content, Content::None | Content::WebSocket) {
             // Its wait for a worker begins when it is there, however slowly it came.
             record.received_us = now_us();
         }
         let is_replayable = !matches!(content, Content::Stream(_));
         let waker = poll_fn(|context| Poll::Ready(context.waker().clone())).await;
-        let exchange = Arc::new(Exchange::new(
-            frame,
-            descriptor,
-            record.received_us,
-            is_replayable,
-            waker,
-        ));
+        let exchange = Exchange::new(frame, descriptor, record.received_us, is_replayable, waker);
+        let exchange = Arc::new(if offer.is_some() {
+            exchange.of_websocket()
+        } else {
+            exchange
+        });
         if let Err(problem) = app.pool.submit(&exchange) {
             return self.decline(problem, record, &upload).await;
         }
         let after = self
-            .await_reply(&app.pool, &exchange, &mut record, &mut upload)
+            .await_reply(
+                &app.pool,
+                &exchange,
+                &mut record,
+                &mut upload,
+                offer.as_ref(),
+            )
             .await;
         drop(content);
         match after {
@@ -118,6 +129,7 @@ impl Connection {
         exchange: &Arc<Exchange>,
         record: &mut Record,
         upload: &mut Upload,
+        offer: Option<&Offer>,
     ) -> Option<After> {
         let queue_us = u64::from(self.shared.config.timeouts.queue_wait_ms) * 1000;
         self.watch.set_at(record.received_us + queue_us);
@@ -154,6 +166,12 @@ impl Connection {
             (reply.head.take(), reply.whole, reply.failure.clone())
         };
         record.keep_alive &= upload.is_done();
+        if let (Some(offer), Some(head)) = (offer, &head)
+            && let Ok(view) = ResponseView::parse(head)
+            && view.head.status == 101
+        {
+            return Some(self.upgrade(pool, exchange, record, offer, &view).await);
+        }
         let Some(head) = head else {
             let problem = problem_of(failure, record);
             self.answer_problem(problem, record).await;
@@ -303,7 +321,7 @@ impl Connection {
 }
 
 /// What to answer, and what to write down.
-fn problem_of(failure: Option<Failure>, record: &mut Record) -> Problem {
+pub(super) fn problem_of(failure: Option<Failure>, record: &mut Record) -> Problem {
     match failure {
         Some(Failure::Problem(problem)) => {
             record.error = Some(problem.code().to_owned());

@@ -36,6 +36,8 @@ pub(super) enum Content {
     File(Spool),
     /// Still to come: its length, if it was told.
     Stream(Option<u64>),
+    /// None: what follows are the frames of a WebSocket.
+    WebSocket,
 }
 
 /// Why the content did not come.

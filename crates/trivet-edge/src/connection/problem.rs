@@ -33,6 +33,11 @@ impl Connection {
         if is_head {
             fields.push((b"Content-Length", length.as_bytes()));
         }
+        if problem == Problem::UpgradeRequired {
+            // RFC 6455 section 4.4, and RFC 9110 section 15.5.22.
+            fields.push((b"Sec-WebSocket-Version", b"13"));
+            fields.push((b"Upgrade", b"websocket"));
+        }
         if let Some(seconds) = &retry_after {
             fields.push((b"Retry-After", seconds.as_bytes()));
         }

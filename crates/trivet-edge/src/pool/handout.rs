@@ -26,8 +26,9 @@ impl State {
             .iter()
             .enumerate()
             .filter(|(_, worker)| worker.room(window) > 0);
+        // Among equals the one with the fewest WebSockets, so that they spread too.
         with_room
-            .min_by_key(|(_, worker)| worker.ahead())
+            .min_by_key(|(_, worker)| (worker.ahead(), worker.sockets().len()))
             .map(|(at, _)| at)
     }
 
@@ -71,6 +72,11 @@ impl State {
     /// Decide for each request of a lost worker by RFC 9110 section 9.2.2.
     pub(super) fn settle(&mut self, worker: Worker) -> Losses {
         let mut losses = Losses::default();
+        for exchange in worker.sockets() {
+            losses.started += 1;
+            exchange.place.lock().stage = Stage::Over;
+            exchange.fail(Failure::Problem(Problem::WorkerLost));
+        }
         let mut held = worker.into_held();
         // Put back from the last to the first, so that they keep their order.
         held.sort_by_key(|&(_, number, _, _)| std::cmp::Reverse(number));

@@ -400,7 +400,7 @@ fn a_draining_worker_gives_back_what_it_has_not_started() {
     let (_running, _waiting) = (submit(&pool, b"GET"), submit(&pool, b"POST"));
     let handed = one.take(&pool);
     assert!(one.start(handed[0], 5));
-    assert!(!pool.drain_worker(1));
+    assert!(!pool.drain_worker(1, 0));
     assert_eq!(pool.load(), (1, 1));
     one.answer(&pool, handed[0], 5);
     assert!(pool.is_drained(1));

@@ -1,6 +1,6 @@
 //! One worker process as the edge sees it: what it holds, and what it is sent.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -10,13 +10,13 @@ use bytes::Bytes;
 use trivet_core::dispatch::ServiceTime;
 use trivet_wire::claim::SLOTS;
 use trivet_wire::frames::{
-    Flags, FrameError, Header, Kind, address_request, check_hello, put_frame, read_amount,
-    read_failed, read_file_part,
+    Flags, FrameError, Header, Kind, NO_SLOT, address_request, check_hello, put_frame, read_amount,
+    read_close, read_failed, read_file_part,
 };
 
 use super::{Capacity, push_content};
 use crate::claim_map::ClaimMap;
-use crate::exchange::{Exchange, Failure, Segment, Stage};
+use crate::exchange::{Exchange, Failure, Piece, Segment, Stage};
 
 /// Bytes to write, with the descriptor that goes out with the first of them.
 #[derive(Debug, Default)]
@@ -45,6 +45,8 @@ pub(crate) struct Worker {
     doorbell: OwnedFd,
     slots: Vec<Option<Slot>>,
     free: Vec<u16>,
+    /// Accepted WebSockets by their numbers: they hold no slot.
+    sockets: HashMap<u64, Arc<Exchange>>,
     pub(super) aside: usize,
     pub(super) is_draining: bool,
     /// Its version is ours: before that, nothing it says is understood.
@@ -75,6 +77,7 @@ impl Worker {
             slots: (0..SLOTS).map(|_| None).collect(),
             // The last of the list is taken first: low slots stay warm.
             free: (0..u16::try_from(SLOTS).unwrap_or(0)).rev().collect(),
+            sockets: HashMap::new(),
             aside: 0,
             is_draining: false,
             has_greeted: false,
@@ -93,6 +96,21 @@ impl Worker {
 
     pub(super) fn is_idle(&self) -> bool {
         self.outstanding() == 0
+    }
+
+    /// Whether it has neither requests nor WebSockets.
+    pub(super) fn is_done(&self) -> bool {
+        self.is_idle() && self.sockets.is_empty()
+    }
+
+    /// Its accepted WebSockets.
+    pub(super) fn sockets(&self) -> impl ExactSizeIterator<Item = &Arc<Exchange>> {
+        self.sockets.values()
+    }
+
+    /// Forget a WebSocket; false where it is not among the accepted ones any more.
+    pub(super) fn forget_socket(&mut self, number: u64) -> bool {
+        self.sockets.remove(&number).is_some()
     }
 
     /// Requests it may still be given.
@@ -278,6 +296,9 @@ impl Worker {
         if !self.has_greeted {
             return Err(FrameError::Value("hello"));
         }
+        if header.slot == NO_SLOT {
+            return self.take_socket_frame(header, payload);
+        }
         // Frames of a request that was recalled or is over say nothing any more.
         let Some(held) = self
             .slot_mut(header.slot)
@@ -288,11 +309,17 @@ impl Worker {
         let exchange = Arc::clone(&held.exchange);
         let ended = header.flags.has(Flags::END);
         if exchange.place.lock().is_cancelled {
-            self.take_unwanted(header, ended);
+            self.take_unwanted(header, payload, ended, &exchange);
             return Ok(());
         }
         match header.kind {
-            Kind::Response => self.take_response(&exchange, payload, ended)?,
+            Kind::Response => {
+                self.take_response(&exchange, payload, ended)?;
+                if accepts_websocket(&exchange, payload) {
+                    self.accept_socket(header, exchange);
+                    return Ok(());
+                }
+            }
             Kind::Data => exchange.tell(|reply| {
                 reply.uncredited = reply.uncredited.saturating_add(header.len);
                 push_content(reply, payload);
@@ -335,10 +362,72 @@ impl Worker {
         Ok(())
     }
 
+    /// The app has accepted the WebSocket: its place is free for the next request.
+    fn accept_socket(&mut self, header: &Header, exchange: Arc<Exchange>) {
+        self.finish(header);
+        exchange.place.lock().stage = Stage::Socket {
+            worker: self.number,
+            number: header.request,
+        };
+        if self.is_draining {
+            exchange.tell(|reply| reply.said.leave_at_us = crate::clock::now_us());
+        }
+        self.sockets.insert(header.request, exchange);
+    }
+
+    /// Take in a frame about an accepted WebSocket.
+    fn take_socket_frame(&mut self, header: &Header, payload: &[u8]) -> Result<(), FrameError> {
+        let number = header.request;
+        // Frames of one that is over say nothing any more.
+        let Some(exchange) = self.sockets.get(&number) else {
+            return Ok(());
+        };
+        match header.kind {
+            Kind::Message => {
+                let piece = Piece {
+                    len: payload.len(),
+                    is_text: header.flags.has(Flags::TEXT),
+                    is_last: header.flags.has(Flags::END),
+                };
+                exchange.tell(|reply| {
+                    reply.said.data.extend_from_slice(payload);
+                    reply.said.pieces.push(piece);
+                });
+            }
+            Kind::Read => {
+                let bytes = read_amount(payload)?;
+                exchange.tell(|reply| reply.said.granted += u64::from(bytes));
+            }
+            Kind::Close => {
+                let (code, reason) = read_close(payload)?;
+                let reason = String::from_utf8_lossy(reason).into_owned();
+                exchange.place.lock().stage = Stage::Over;
+                exchange.tell(|reply| reply.said.close = Some((code, reason)));
+                self.sockets.remove(&number);
+            }
+            Kind::Failed => {
+                let (error, place) = read_failed(payload)?;
+                let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+                let failure = Failure::Raised {
+                    error: text(error),
+                    place: text(place),
+                };
+                exchange.place.lock().stage = Stage::Over;
+                exchange.fail(failure);
+                self.sockets.remove(&number);
+            }
+            _ => return Err(FrameError::Kind(header.kind as u8)),
+        }
+        Ok(())
+    }
+
     /// A frame of a request that nobody waits for any more.
-    fn take_unwanted(&mut self, header: &Header, ended: bool) {
+    fn take_unwanted(&mut self, header: &Header, payload: &[u8], ended: bool, exchange: &Exchange) {
         match header.kind {
             _ if ended => self.finish(header),
+            // Accepted for a client that has left: `Cancel` has told the app, and
+            // no further frame with the slot comes.
+            Kind::Response if accepts_websocket(exchange, payload) => self.finish(header),
             Kind::Failed => self.finish(header),
             // Before this frame the worker had no stream that the first
             // `Cancel` could have ended: it would wait for ever for room.
@@ -403,6 +492,15 @@ impl Worker {
         );
         self.wake();
     }
+}
+
+/// Whether a `Response` accepts a WebSocket instead of refusing it.
+fn accepts_websocket(exchange: &Exchange, payload: &[u8]) -> bool {
+    if !exchange.is_websocket {
+        return false;
+    }
+    let status = trivet_wire::frames::ResponseView::parse(payload).map(|view| view.head.status);
+    status == Ok(101)
 }
 
 /// Whether Python had started a request.

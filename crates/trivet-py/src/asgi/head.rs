@@ -11,6 +11,9 @@ const HEAD_BYTES: usize = 256 << 10;
 /// What a field costs on the wire beside its text (`name: value\r\n`).
 const FIELD_BYTES: usize = 4;
 
+/// The message that heads are checked for most.
+const RESPONSE: &str = "http.response.start";
+
 /// A response head. Names and values lie in `text`, one behind the other.
 #[pyclass(frozen, module = "trivet._trivet")]
 #[derive(Debug)]
@@ -28,27 +31,7 @@ impl AsgiHead {
     /// Raises `TypeError` or `ValueError` that names the rule broken.
     #[new]
     fn new(status: &Bound<'_, PyAny>, headers: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let mut head = Self {
-            status: checked_status(status)?,
-            declared_length: UNKNOWN_LENGTH,
-            text: Vec::new(),
-            spans: Vec::new(),
-        };
-        let fields = headers.try_iter().map_err(|_| {
-            PyTypeError::new_err(format!(
-                "http.response.start: `headers` must be an iterable, not {} (ASGI, HTTP)",
-                kind(headers)
-            ))
-        })?;
-        for field in fields {
-            head.take(&field?)?;
-            if head.text.len() + FIELD_BYTES * head.spans.len() > HEAD_BYTES {
-                return Err(PyValueError::new_err(format!(
-                    "http.response.start: headers are larger than {HEAD_BYTES} bytes together"
-                )));
-            }
-        }
-        Ok(head)
+        Self::checked(RESPONSE, checked_status(status)?, headers)
     }
 
     /// The app's `content-length`, or -1 where it set none.
@@ -58,10 +41,63 @@ impl AsgiHead {
 }
 
 impl AsgiHead {
-    fn take(&mut self, header: &Bound<'_, PyAny>) -> PyResult<()> {
+    /// Check the headers of `message`: an iterable of `(name, value)` byte strings.
+    ///
+    /// # Errors
+    /// `TypeError` or `ValueError` that names the rule broken.
+    fn checked(message: &str, status: u16, headers: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let mut head = Self {
+            status,
+            declared_length: UNKNOWN_LENGTH,
+            text: Vec::new(),
+            spans: Vec::new(),
+        };
+        let fields = headers.try_iter().map_err(|_| {
+            PyTypeError::new_err(format!(
+                "{message}: `headers` must be an iterable, not {} (ASGI, HTTP)",
+                kind(headers)
+            ))
+        })?;
+        for field in fields {
+            head.take(message, &field?)?;
+            if head.text.len() + FIELD_BYTES * head.spans.len() > HEAD_BYTES {
+                return Err(PyValueError::new_err(format!(
+                    "{message}: headers are larger than {HEAD_BYTES} bytes together"
+                )));
+            }
+        }
+        Ok(head)
+    }
+
+    /// Check the headers and the subprotocol of `websocket.accept`.
+    ///
+    /// # Errors
+    /// As [`AsgiHead::checked`]; also for fields of the handshake, which are the edge's.
+    pub(super) fn of_accept(
+        headers: &Bound<'_, PyAny>,
+        subprotocol: Option<&str>,
+    ) -> PyResult<Self> {
+        let mut head = Self::checked("websocket.accept", 101, headers)?;
+        let ours = head
+            .fields()
+            .map(|(name, _)| name.to_ascii_lowercase())
+            .find(|name| name.starts_with(b"sec-websocket-"));
+        if let Some(name) = ours {
+            return Err(PyValueError::new_err(format!(
+                "websocket.accept: header {} is the server's; `subprotocol` names a subprotocol (ASGI, WebSocket)",
+                String::from_utf8_lossy(&name)
+            )));
+        }
+        if let Some(subprotocol) = subprotocol {
+            head.push(b"Sec-WebSocket-Protocol", subprotocol.as_bytes());
+        }
+        Ok(head)
+    }
+
+    fn take(&mut self, message: &str, header: &Bound<'_, PyAny>) -> PyResult<()> {
         let wrong = || {
             PyTypeError::new_err(format!(
-                "http.response.start: each header must be a pair of byte strings, not {} (ASGI, HTTP)",
+                "{message}: each header must be a pair of byte strings, not {} (ASGI, HTTP)",
                 shown(header)
             ))
         };
@@ -77,31 +113,35 @@ impl AsgiHead {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         if !is_token(name) || name.len() > 255 {
             return Err(PyValueError::new_err(format!(
-                "http.response.start: {:?} is not a header name (RFC 9110 section 5.1)",
+                "{message}: {:?} is not a header name (RFC 9110 section 5.1)",
                 text(name)
             )));
         }
         let value = trim_ows(value);
         if !is_value(value) {
             return Err(PyValueError::new_err(format!(
-                "http.response.start: header {} has a control character in its value {:?} (RFC 9110 section 5.5)",
+                "{message}: header {} has a control character in its value {:?} (RFC 9110 section 5.5)",
                 text(name),
                 text(value)
             )));
         }
         if value.len() > 65535 {
             return Err(PyValueError::new_err(format!(
-                "http.response.start: header {} is longer than 65535 bytes",
+                "{message}: header {} is longer than 65535 bytes",
                 text(name)
             )));
         }
         if name.eq_ignore_ascii_case(b"content-length") {
             self.take_length(value)?;
         }
+        self.push(name, value);
+        Ok(())
+    }
+
+    fn push(&mut self, name: &[u8], value: &[u8]) {
         self.text.extend_from_slice(name);
         self.text.extend_from_slice(value);
         self.spans.push((name.len(), value.len()));
-        Ok(())
     }
 
     fn take_length(&mut self, value: &[u8]) -> PyResult<()> {

@@ -3,6 +3,7 @@
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString};
+use trivet_core::field::list_elements;
 use trivet_core::http1::KnownField;
 use trivet_wire::frames::RequestView;
 
@@ -33,8 +34,56 @@ impl ScopeMaker {
         }
     }
 
-    /// The scope of `request`.
+    /// The scope of an HTTP `request`.
     pub(crate) fn make<'py>(
+        &self,
+        py: Python<'py>,
+        request: &RequestView<'_>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let scope = self.make_common(py, request)?;
+        let head = &request.head;
+        scope.set_item(intern!(py, "method"), method(py, head.method)?)?;
+        scope.set_item(
+            intern!(py, "scheme"),
+            if head.secure {
+                intern!(py, "https")
+            } else {
+                intern!(py, "http")
+            },
+        )?;
+        Ok(scope)
+    }
+
+    /// The scope of a WebSocket whose handshake is `request` (ASGI "WebSocket" spec 2.5).
+    pub(crate) fn make_websocket<'py>(
+        &self,
+        py: Python<'py>,
+        request: &RequestView<'_>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let scope = self.make_common(py, request)?;
+        scope.set_item(
+            intern!(py, "scheme"),
+            if request.head.secure {
+                intern!(py, "wss")
+            } else {
+                intern!(py, "ws")
+            },
+        )?;
+        let subprotocols = PyList::empty(py);
+        let offered = request
+            .fields()
+            .filter(|field| field.known == KnownField::SecWebSocketProtocol as u8)
+            .flat_map(|field| list_elements(field.value))
+            .filter(|name| !name.is_empty());
+        for subprotocol in offered {
+            subprotocols.append(crate::wsgi::latin1(py, subprotocol)?)?;
+        }
+        scope.set_item(intern!(py, "subprotocols"), subprotocols)?;
+        Ok(scope)
+    }
+
+    /// What every scope of a request has.
+    fn make_common<'py>(
         &self,
         py: Python<'py>,
         request: &RequestView<'_>,
@@ -61,15 +110,6 @@ impl ScopeMaker {
             _ => intern!(py, "1.1"),
         };
         scope.set_item(intern!(py, "http_version"), version)?;
-        scope.set_item(intern!(py, "method"), method(py, head.method)?)?;
-        scope.set_item(
-            intern!(py, "scheme"),
-            if head.secure {
-                intern!(py, "https")
-            } else {
-                intern!(py, "http")
-            },
-        )?;
         // The full path: `root_path` is a part of it (ASGI "HTTP", `path`).
         let path = if head.mount.is_empty() {
             utf8(py, head.path)

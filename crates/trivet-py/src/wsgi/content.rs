@@ -46,7 +46,7 @@ impl InputMaker {
         file: Option<OwnedFd>,
     ) -> PyResult<Bound<'py, PyAny>> {
         match (request.head.content, file) {
-            (Content::None, _) => self.bytes_io.bind(py).call0(),
+            (Content::None | Content::WebSocket, _) => self.bytes_io.bind(py).call0(),
             (Content::Inline, _) => self
                 .bytes_io
                 .bind(py)

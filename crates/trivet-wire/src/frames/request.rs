@@ -19,6 +19,8 @@ pub enum Content {
     File = 2,
     /// In `Body` frames that follow, as the worker grants by `Read` frames.
     Stream = 3,
+    /// None, and the request is the handshake of a WebSocket that ends at the edge.
+    WebSocket = 4,
 }
 
 /// The parts of a request, but for its fields and content.
@@ -180,6 +182,7 @@ impl<'a> RequestView<'a> {
             1 => Content::Inline,
             2 => Content::File,
             3 => Content::Stream,
+            4 => Content::WebSocket,
             _ => return Err(FrameError::Value("content")),
         };
         let received_us = reader.u64()?;
@@ -214,10 +217,10 @@ impl<'a> RequestView<'a> {
         let inline = reader.rest();
         let expected = match content {
             Content::Inline => content_length,
-            Content::None if content_length != 0 => {
+            Content::None | Content::WebSocket if content_length != 0 => {
                 return Err(FrameError::Value("content_length"));
             }
-            Content::None | Content::File | Content::Stream => 0,
+            Content::None | Content::File | Content::Stream | Content::WebSocket => 0,
         };
         match (inline.len() as u64).cmp(&expected) {
             Ordering::Less => Err(FrameError::Short),

@@ -1,4 +1,5 @@
-//! The `Response` frame: status, fields, and content as far as it is there.
+//! The `Response` frame: status, fields, and content as far as it is there; and the
+//! `Trailers` frame, which ends a response with further fields.
 
 use super::{Flags, FrameError, Header, Kind, Reader, put_bytes8, put_bytes16, put_counted};
 
@@ -78,6 +79,55 @@ impl<'a> ResponseView<'a> {
                 reason,
             },
             content: reader.rest(),
+            field_count,
+            fields,
+        })
+    }
+
+    /// The fields in the app's order.
+    pub fn fields(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
+        let mut reader = self.fields;
+        (0..self.field_count).map_while(move |_| next_field(&mut reader).ok())
+    }
+}
+
+/// Append a `Trailers` frame, the last of its response.
+pub fn encode_trailers<'a>(
+    out: &mut Vec<u8>,
+    (slot, request): (u16, u64),
+    fields: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+) {
+    let start = Header::reserve(out);
+    let count_at = out.len();
+    out.extend_from_slice(&[0; 2]);
+    put_counted(out, count_at, fields, |out, (name, value)| {
+        put_bytes8(out, name);
+        put_bytes16(out, value);
+    });
+    Header::fill(out, start, (Kind::Trailers, Flags::END, slot, request));
+}
+
+/// A decoded `Trailers` payload, borrowing from it.
+#[derive(Clone, Copy, Debug)]
+pub struct TrailersView<'a> {
+    field_count: u16,
+    fields: Reader<'a>,
+}
+
+impl<'a> TrailersView<'a> {
+    /// Decode `payload` and check all of it.
+    ///
+    /// # Errors
+    /// [`FrameError`] where a part is missing or left over.
+    pub fn parse(payload: &'a [u8]) -> Result<Self, FrameError> {
+        let mut reader = Reader::new(payload);
+        let field_count = reader.u16()?;
+        let fields = reader;
+        for _ in 0..field_count {
+            next_field(&mut reader)?;
+        }
+        reader.end()?;
+        Ok(Self {
             field_count,
             fields,
         })

@@ -1,7 +1,7 @@
-//! The frames with small payloads: `Hello`, `Credit`, `Read`, `File`, `Failed`.
-//! (`Cancel` has none; `Body` and `Data` are content and nothing else.)
+//! The frames with small payloads: `Hello`, `Credit`, `Read`, `File`, `Failed`, `Close`.
+//! (`Cancel` has none; `Body`, `Data` and `Message` are content and nothing else.)
 
-use super::{Flags, FrameError, Kind, Reader, put_bytes16, put_frame};
+use super::{Flags, FrameError, Kind, Reader, put_bytes8, put_bytes16, put_frame};
 
 /// Append a `Hello` frame for the process `pid`.
 pub fn put_hello(out: &mut Vec<u8>, pid: u32) {
@@ -34,6 +34,33 @@ pub fn put_failed(out: &mut Vec<u8>, (slot, request): (u16, u64), error: &[u8], 
     put_bytes16(&mut payload, error);
     put_bytes16(&mut payload, place);
     put_frame(out, Kind::Failed, Flags::default(), slot, request, &payload);
+}
+
+/// Append a `Close` frame: the close code, and the reason.
+pub fn put_close(out: &mut Vec<u8>, (slot, request): (u16, u64), code: u16, reason: &[u8]) {
+    let mut payload = code.to_le_bytes().to_vec();
+    put_bytes8(&mut payload, reason);
+    put_frame(out, Kind::Close, Flags::default(), slot, request, &payload);
+}
+
+/// The close code and the reason from a `Close` payload.
+///
+/// # Errors
+/// [`FrameError`] where a part is missing or left over.
+pub fn read_close(payload: &[u8]) -> Result<(u16, &[u8]), FrameError> {
+    whole(payload, |reader| Ok((reader.u16()?, reader.bytes8()?)))
+}
+
+/// What a `Message` frame takes of its WebSocket's credit: its payload, and what
+/// remembering it costs, so that a flood of empty messages is no way around.
+pub const fn message_cost(payload_len: usize) -> u32 {
+    const BESIDE: u32 = 128;
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a payload is below 2^25 bytes"
+    )]
+    let len = payload_len as u32;
+    len.saturating_add(BESIDE)
 }
 
 /// The number of bytes that a `Credit` or `Read` payload grants.

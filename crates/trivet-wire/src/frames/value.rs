@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use super::small::whole;
 use super::{
     Content, FieldView, Flags, FrameError, HEADER_BYTES, Header, Kind, Latin1, Reader, RequestHead,
-    RequestView, ResponseHead, ResponseView, encode_request, encode_response, put_failed,
-    put_frame, read_amount, read_failed, read_file_part, split_frame,
+    RequestView, ResponseHead, ResponseView, TrailersView, encode_request, encode_response,
+    encode_trailers, put_close, put_failed, put_frame, read_amount, read_close, read_failed,
+    read_file_part, split_frame,
 };
 
 /// A whole frame.
@@ -89,6 +90,17 @@ pub enum FrameValue {
     Read {
         bytes: u32,
     },
+    Trailers {
+        fields: Vec<(Latin1, Latin1)>,
+    },
+    Message {
+        text: bool,
+        data: Latin1,
+    },
+    Close {
+        code: u16,
+        reason: Latin1,
+    },
 }
 
 impl Frame {
@@ -164,6 +176,23 @@ fn decode_value(header: &Header, payload: &[u8]) -> Result<FrameValue, FrameErro
                 place: place.into(),
             }
         }
+        Kind::Trailers => FrameValue::Trailers {
+            fields: TrailersView::parse(payload)?
+                .fields()
+                .map(|(name, value)| (Latin1::from(name), Latin1::from(value)))
+                .collect(),
+        },
+        Kind::Message => FrameValue::Message {
+            text: header.flags.has(Flags::TEXT),
+            data: payload.into(),
+        },
+        Kind::Close => {
+            let (code, reason) = read_close(payload)?;
+            FrameValue::Close {
+                code,
+                reason: reason.into(),
+            }
+        }
     })
 }
 
@@ -230,6 +259,17 @@ fn encode_value(out: &mut Vec<u8>, address: (u16, u64, Flags), value: &FrameValu
         ),
         FrameValue::Failed { error, place } => {
             put_failed(out, (slot, request), &error.0, &place.0);
+        }
+        FrameValue::Trailers { fields } => {
+            let fields = fields.iter().map(|(n, v)| (n.0.as_slice(), v.0.as_slice()));
+            encode_trailers(out, (slot, request), fields);
+        }
+        FrameValue::Message { text, data } => {
+            let text = if *text { Flags::TEXT } else { Flags::default() };
+            put_frame(out, Kind::Message, flags.with(text), slot, request, &data.0);
+        }
+        FrameValue::Close { code, reason } => {
+            put_close(out, (slot, request), *code, &reason.0);
         }
         FrameValue::Request { .. } => encode_request_value(out, address, value),
         FrameValue::Response {
