@@ -17,6 +17,7 @@ from bench.servers import TRIVET, Server, catalogue
 from bench.verbs import install
 from bench.verbs.accidents import PLAYERS, accidents
 from bench.verbs.idle import idle
+from bench.verbs.memory import memory
 from bench.verbs.start import start
 from bench.verbs.upload import upload
 from bench.workloads import WORKLOADS
@@ -100,6 +101,9 @@ def sections(options: argparse.Namespace, servers: list[Server]) -> Iterator[Sec
         wsgi = [server for server in servers if "wsgi" in server.interfaces]
         yield start(chosen(wsgi, options.servers), options.runs, options.trivet, tell)
         return
+    if options.verb == "memory":
+        yield memory(options.trivet, tell)
+        return
     fit = chosen(servers, options.servers or [TRIVET])
     if options.verb == "idle":
         yield idle(fit, options.connections, tell)
@@ -158,6 +162,7 @@ def parser() -> argparse.ArgumentParser:
     size.add_argument("--mebibytes", type=int, default=2048, help="default 2048")
     runs = verb(verbs, "start", "time from exec to the first answer")
     runs.add_argument("--runs", type=int, default=10, help="default 10")
+    verb(verbs, "memory", "what Trivet's processes cost, and what `--preload` saves")
     verb(verbs, "accidents", "five accidents, and what clients see of them")
     verb(verbs, "page", "write docs/benchmarks.md from bench/results again")
     return top

@@ -13,6 +13,7 @@ CODES: Final[Mapping[str, str]] = {
     "config.bad_address": "An address cannot be listened on: it is not of this machine.",
     "config.bad_descriptor": "A descriptor that was handed over is not a listening socket.",
     "config.bad_env_file": "A line of an environment file is not `NAME=value`.",
+    "config.bad_python": "The Python that an app is to run in cannot run it.",
     "config.bad_socket": "A Unix socket cannot be made at the path.",
     "config.bad_toml": "The configuration file is not valid TOML.",
     "config.bad_value": "An option has a value of another type, form or range than it takes.",
@@ -26,6 +27,9 @@ CODES: Final[Mapping[str, str]] = {
         "where nothing outside the container can reach it."
     ),
     "config.missing_option": "A table lacks an option that it cannot do without.",
+    "config.not_root": "Only root can run workers as another user.",
+    "config.pid_file": "The pid file cannot be written.",
+    "config.pid_file_taken": "The pid file belongs to another process, which lives.",
     "config.platform_port": (
         "`PORT`, which a hosting platform sets, took the place of what the file says."
     ),
@@ -39,6 +43,7 @@ CODES: Final[Mapping[str, str]] = {
     ),
     "config.unknown_option": "No option has this name.",
     "config.unknown_variable": "A variable starts with `TRIVET_`, but no option has it.",
+    "config.unknown_user": "There is no such user or group.",
     # usage: the operator acts; exit code 2
     "usage.bad_argument": "An argument on the command line has the wrong form.",
     "usage.foreign_option": "An option of another server was used that Trivet does not have.",
@@ -60,6 +65,8 @@ CODES: Final[Mapping[str, str]] = {
     "app.bad_call": "The factory cannot be called like this, or returned no app.",
     "app.bad_target": "The name of the app is not `module:attribute` or `module:factory(…)`.",
     "app.died": "The process that loaded the app ended before it was done.",
+    "app.folder_closed": "The user that workers run as may not read the app's folder.",
+    "app.hook": "A hook does not exist, or raised an exception before the worker could serve.",
     "app.lifespan": "The ASGI app's lifespan said that it cannot start.",
     "app.load_timeout": "The app took longer to load than `server.load_timeout` allows.",
     "app.missing_module": "The app imports a module that is not installed.",
@@ -68,6 +75,9 @@ CODES: Final[Mapping[str, str]] = {
     "app.no_module": "There is no module of this name.",
     "app.not_an_app": "What was found under the name cannot be called as an app is.",
     "app.not_found": "No app was named, and none was found in the folder.",
+    "app.preload_loop": "An event loop was made while the app was imported, before a fork.",
+    "app.preload_socket": "A socket was opened while the app was imported, before a fork.",
+    "app.preload_thread": "A thread was started while the app was imported, before a fork.",
     "app.raised": "The app's own code raised an exception while it was loaded.",
     "app.runs_server": "The app starts a server of its own while it is imported.",
     "app.syntax_error": "The app's source is not valid Python.",

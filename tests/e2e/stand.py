@@ -195,15 +195,16 @@ def start(
     bind: bool = True,
     ready: bool = True,
     prefix: Sequence[str] = (),
+    command: Sequence[str] = (str(TRIVET),),
 ) -> Stand:
     """Start `trivet serve ARGUMENTS` in `cwd`, on a port of its own.
 
     The listening socket is made here and handed over (`fd://N`), so that no other process can
     take the port in between. With `ready`, wait until the stand serves. `prefix` is a program
-    that runs it, such as `unshare`.
+    that runs it, such as `unshare`, and `command` what is `trivet`.
     """
     environment = clean_environment(env)
-    command = [*prefix, str(TRIVET), "serve", *arguments]
+    command = [*prefix, *command, "serve", *arguments]
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
         port = listener.getsockname()[1]
         if bind:

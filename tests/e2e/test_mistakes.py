@@ -395,10 +395,7 @@ def test_an_option_of_gunicorns_file_is_answered(project: Project) -> None:
         (
             "serve -p trivet.pid",
             "`-p` is the port, not a pid file: `-p trivet.pid`",
-            (
-                "for a port: `-p 8000`; for gunicorn's `-p`: "
-                "Trivet writes no pid file: systemd and Docker know the process"
-            ),
+            "for a port: `-p 8000`; for a pid file: `--pidfile trivet.pid`",
         ),
         (
             "serve --workers four",

@@ -22,6 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         from trivet.cli.edge import main as run
     elif arguments[:1] == ["worker"]:
         from trivet.cli.worker import main as run
+    elif arguments[:1] == ["preload"]:
+        from trivet.cli.preload import main as run
     else:
         if arguments[:1] == ["healthcheck"]:
             from trivet.cli.probe import main as probe

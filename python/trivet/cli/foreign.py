@@ -23,8 +23,6 @@ ADVICE: Final = {
     "--daemon": "Trivet stays in the foreground: systemd, Docker or `&` hold it",
     "-D": "Trivet stays in the foreground: systemd, Docker or `&` hold it",
     "--daemonize": "Trivet stays in the foreground: systemd, Docker or `&` hold it",
-    "--pid": "Trivet writes no pid file: systemd and Docker know the process",
-    "--pidfile": "Trivet writes no pid file: systemd and Docker know the process",
     "--master": "drop it: there is always a supervisor",
     "--enable-threads": "drop it: threads always work",
     "--proxy-headers": "use `--forwarded-allow-ips` to name the proxy",
@@ -40,7 +38,10 @@ ADVICE: Final = {
     "--error-logfile": "messages go to standard error: redirect it",
     "--no-server-header": 'use `server_field = "off"` in the table [server] of trivet.toml',
     "--log-config": "the app sets up its own logging; `--log-format` is for Trivet's lines",
-    "--preload": "each worker loads the app itself",
+    "--pid-file": "use `--pidfile FILE`",
+    "--lazy-apps": "drop it: that is the default, and `--preload` the other way",
+    "--chmod-socket": "use `--umask OCTAL`",
+    "--chown-socket": "a Unix socket belongs to `--user` and `--group`",
     "--debug": "use `--reload` while developing",
     "--certfile": "TLS is not there yet: put it in front of Trivet",
     "--keyfile": "TLS is not there yet: put it in front of Trivet",
@@ -79,7 +80,7 @@ def check_collisions(arguments: Sequence[str]) -> None:
             raise ConfigError(
                 f"`-p` is the port, not a pid file: `-p {value}`",
                 code="usage.foreign_option",
-                hint=f"for a port: `-p 8000`; for gunicorn's `-p`: {ADVICE['--pid']}",
+                hint=f"for a port: `-p 8000`; for a pid file: `--pidfile {value}`",
             )
 
 

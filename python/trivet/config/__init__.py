@@ -2,7 +2,7 @@
 
 Owns every default of Trivet. Decides nothing at run time and starts nothing.
 
-Length: a file for each section of the configuration file, named like it, and the loader beside them.
+Length: one file for each section of the settings, so that it is found by its name.
 """
 
 from trivet.config.edge import to_edge_config

@@ -16,6 +16,7 @@ from trivet.config.value.duration import Duration
 from trivet.config.value.kind import noun
 from trivet.config.value.peer import Peer
 from trivet.config.value.size import Size
+from trivet.config.value.umask import Umask
 from trivet.errors import CODES
 
 _HEAD: Final = (
@@ -27,6 +28,7 @@ _SCHEMAS: Final[Mapping[object, Mapping[str, Any]]] = {
     str: {"type": "string"},
     Path: {"type": "string"},
     Duration: {"type": ["string", "number"], "pattern": r"^[0-9.]+ ?(ms|s|m|h|d)?$"},
+    Umask: {"type": "string", "pattern": r"^(0o)?[0-7]{1,4}$"},
     Size: {"type": ["string", "number"], "pattern": r"^[0-9.]+ ?[kmgtKMGT]?(i?[bB])?$"},
     Bind: {"type": ["string", "integer"]},
     Peer: {"type": "string"},

@@ -1,5 +1,6 @@
 """`[server]`: where to listen, and how many processes and threads answer."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from msgspec import Struct
@@ -7,6 +8,7 @@ from msgspec import Struct
 from trivet.config.option import Option
 from trivet.config.value.bind import Bind
 from trivet.config.value.duration import Duration
+from trivet.config.value.umask import Umask
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8000
@@ -93,6 +95,19 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             in_app="threads",
         ),
     ] = 40
+
+    preload: Annotated[
+        bool,
+        Option(
+            doc="Whether the app is imported once, by a process that workers are then forked from.",
+            why="Workers share the memory of what was imported, and start in milliseconds. What "
+            "the import opens (threads, connections, event loops) does not survive a fork, so "
+            "it is for apps that open nothing then: off.",
+            flag="--preload",
+            off="--no-preload",
+            in_app="preload",
+        ),
+    ] = False
 
     window: Annotated[
         int,
@@ -196,3 +211,52 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             applies="restart",
         ),
     ] = 4096
+
+    user: Annotated[
+        str | None,
+        Option(
+            doc="User that edge and workers run as, by name or number, with that user's groups.",
+            why="Started as root for a port below 1024, an app should not stay root. The "
+            "supervisor does: it opens the sockets and runs no code of the app.",
+            flag="--user",
+            aliases=("--uid",),
+            metavar="USER",
+            applies="restart",
+        ),
+    ] = None
+
+    group: Annotated[
+        str | None,
+        Option(
+            doc="Group that edge and workers run as, by name or number; left out, the user's own.",
+            why="gunicorn and uWSGI have it: files may belong to a group of several users.",
+            flag="--group",
+            aliases=("--gid",),
+            metavar="GROUP",
+            applies="restart",
+        ),
+    ] = None
+
+    umask: Annotated[
+        Umask | None,
+        Option(
+            doc="Bits that files made by any process of the stand do not get, in octal: `027`.",
+            why="Left out, it stays as it was where Trivet was started.",
+            flag="--umask",
+            metavar="OCTAL",
+            applies="restart",
+        ),
+    ] = None
+
+    pidfile: Annotated[
+        Path | None,
+        Option(
+            doc="File that the supervisor's process id is written to once its sockets are open, "
+            "and that is removed at the end.",
+            why="For scripts that send signals; systemd and Docker know the process without one.",
+            flag="--pidfile",
+            aliases=("--pid",),
+            metavar="FILE",
+            applies="restart",
+        ),
+    ] = None

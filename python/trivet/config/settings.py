@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from trivet.config.buffers import Buffers
 from trivet.config.control import Control
+from trivet.config.hooks import Hooks
 from trivet.config.limits import Limits
 from trivet.config.log import Log
 from trivet.config.option import Option
@@ -98,6 +99,19 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ),
     ] = None
 
+    python: Annotated[
+        Path | None,
+        Option(
+            doc="Python that the app runs in: a virtual environment's folder, or an interpreter; "
+            "CPython 3.10 or later. Trivet need not be installed there.",
+            why="An app's packages belong to the app. Left out, it is the Python of Trivet.",
+            flag="--python",
+            aliases=("--virtualenv", "--venv"),
+            metavar="PATH",
+            in_app="python",
+        ),
+    ] = None
+
     env: Annotated[
         dict[str, str],
         Option(
@@ -129,6 +143,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     websocket: WebSocket = WebSocket()
     proxy: Proxy = Proxy()
     log: Log = Log()
+    hooks: Hooks = Hooks()
     reload: Reload = Reload()
     control: Control = Control()
 

@@ -29,10 +29,22 @@ class KillEdge:
 
 @dataclass(frozen=True, slots=True)
 class StartWorker:
-    """Start a worker process for an app, under this number, never used before."""
+    """Start a worker process for an app, under this number, never used before.
+
+    Workers of one generation run the same code, as far as it is imported once (`preload`).
+    """
 
     worker: int
     app: int
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class EndGeneration:
+    """No worker of this generation of an app will be started any more; those there are go on."""
+
+    app: int
+    generation: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +140,7 @@ Action: TypeAlias = (
     | TellEdge
     | KillEdge
     | StartWorker
+    | EndGeneration
     | AddWorker
     | StopWorker
     | KillWorker

@@ -2,6 +2,7 @@
 
 import contextlib
 import select
+import subprocess
 import time
 from dataclasses import dataclass
 
@@ -9,9 +10,10 @@ from trivet.config import ConfiguredApp
 from trivet.config.discovery import Discovered
 from trivet.errors import AppLoadError
 from trivet.supervisor.deaths import death_from_status
-from trivet.supervisor.plan import app_target
-from trivet.supervisor.spawn import Programs, WorkerProcess, start_worker
+from trivet.supervisor.plan import app_target, hooks_of, surroundings
+from trivet.supervisor.spawn import Programs, start_check
 from trivet.wire import worker_control
+from trivet.wire.line_socket import LineSocket
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +34,12 @@ def check_app(
         AppLoadError: if it does not load.
     """
     settings = configured.settings
-    worker = start_worker(programs or Programs(), settings.env, settings.chdir, check=True)
+    process, control = start_check(programs or Programs(), surroundings(settings))
     try:
         start = worker_control.Start(
             worker=0,
             app=app_target(configured, app),
+            hooks=hooks_of(settings),
             threads=settings.server.threads,
             multiprocess=settings.server.workers > 1,
             mount=settings.server.root_path,
@@ -44,35 +47,37 @@ def check_app(
             claim_fd=-1,
             doorbell_fd=-1,
         )
-        worker.control.send(worker_control.encode(start))
-        answer = _answer(worker, app.target, settings.server.load_timeout.seconds)
+        control.send(worker_control.encode(start))
+        answer = _answer(process, control, app.target, settings.server.load_timeout.seconds)
     finally:
         with contextlib.suppress(ProcessLookupError):
-            worker.process.kill()
-        worker.process.wait()
-        worker.control.close()
+            process.kill()
+        process.wait()
+        control.close()
     if isinstance(answer, worker_control.LoadFailed):
         raise answer.failure.to_error()
     return LoadReport(answer.interface, answer.framework, answer.seconds)
 
 
-def _answer(worker: WorkerProcess, target: str, timeout_s: float) -> worker_control.FromWorker:
+def _answer(
+    process: "subprocess.Popen[bytes]", control: LineSocket, target: str, timeout_s: float
+) -> worker_control.FromWorker:
     deadline = time.monotonic() + timeout_s
     while (rest := deadline - time.monotonic()) > 0:
-        select.select([worker.control], [], [], rest)
-        if lines := worker.control.receive():
+        select.select([control], [], [], rest)
+        if lines := control.receive():
             return worker_control.decode_from_worker(lines[0])
-        if worker.control.at_eof:
-            raise _died(worker, target)
+        if control.at_eof:
+            raise _died(process, target)
     text = f"`{target}` was still not loaded after {timeout_s:g} s"
     raise AppLoadError(
         text, code="app.load_timeout", hint="`server.load_timeout` in trivet.toml allows more time"
     )
 
 
-def _died(worker: WorkerProcess, target: str) -> AppLoadError:
-    code = worker.process.wait()
+def _died(process: "subprocess.Popen[bytes]", target: str) -> AppLoadError:
+    code = process.wait()
     status = -code if code < 0 else code << 8
-    death = death_from_status(worker.process.pid, status, peak_bytes=0, out_of_memory=False)
+    death = death_from_status(process.pid, status, peak_bytes=0, out_of_memory=False)
     text = f"the process that loaded `{target}` ended: {death.reason}"
     return AppLoadError(text, code="app.died")

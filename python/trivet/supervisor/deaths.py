@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,6 +48,18 @@ def death_from_status(pid: int, status: int, *, peak_bytes: int, out_of_memory: 
     else:
         reason = f"exit {os.waitstatus_to_exitcode(status)}"
     return Death(pid, reason, peak_bytes, out_of_memory and reason == "SIGKILL")
+
+
+def ended_children() -> Iterator[tuple[int, int, int]]:
+    """Reap what has ended: its number, its status, and the most memory it had, in bytes."""
+    while True:
+        try:
+            pid, status, usage = os.wait4(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if not pid:
+            return
+        yield pid, status, usage.ru_maxrss * 1024
 
 
 class OutOfMemoryCounter:

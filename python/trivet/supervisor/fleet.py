@@ -145,13 +145,12 @@ class Fleet:
 
     def begin_rollout(self, because: str, now: float) -> Actions:
         """Load new workers beside the present ones, to replace them all at once."""
-        self._rollout = Rollout(because, now)
-        self._roster.generation += 1
+        self._rollout = Rollout(because, now, self._roster.next_generation())
         actions: Actions = []
         for seat in self._roster.seats:
-            worker = self._new_worker(seat, now)
+            worker = self._new_worker(seat, self._rollout.generation, now)
             self._rollout.members.append(worker)
-            actions.append(do.StartWorker(worker.number, self._app))
+            actions.append(do.StartWorker(worker.number, self._app, worker.generation))
         return actions
 
     def change_seats(self, event: on.WorkersAsked, now: float) -> Actions:
@@ -268,12 +267,12 @@ class Fleet:
         return [self._say(f"{who}; another starts in {delay:.1f} s", "error")]
 
     def _start_worker(self, seat: Seat, now: float) -> do.Action:
-        worker = self._new_worker(seat, now)
+        worker = self._new_worker(seat, self._roster.generation, now)
         seat.worker, seat.retry_at = worker, None
-        return do.StartWorker(worker.number, self._app)
+        return do.StartWorker(worker.number, self._app, worker.generation)
 
-    def _new_worker(self, seat: Seat, now: float) -> Worker:
-        worker = self._roster.new_worker(self._stand.next_worker(), seat, now)
+    def _new_worker(self, seat: Seat, generation: int, now: float) -> Worker:
+        worker = self._roster.new_worker(self._stand.next_worker(), seat, generation, now)
         worker.deadline = now + self.plan.load_s
         return worker
 
@@ -348,6 +347,8 @@ class Fleet:
             actions += self._offer(worker, now)
         for worker in retiring:
             actions += self._retire(worker, now)
+        actions.append(do.EndGeneration(self._app, self._roster.generation))
+        self._roster.generation = rollout.generation
         said = self._say(f"{rollout.because}: reloaded in {now - rollout.started:.2f} s")
         self.outcome = do.ReloadEnded(is_done=True, text=said.text, failure=None)
         return [*actions, said]
@@ -361,6 +362,7 @@ class Fleet:
         for worker in rollout.members:
             if worker.state is not WorkerState.STOPPING:
                 actions += self._stop_worker(worker, now + STOP_S)
+        actions.append(do.EndGeneration(self._app, rollout.generation))
         since = self._time_of_day(self._serving_since)
         text = f"{rollout.because}: not loaded, still serving the version of {since}"
         said = self._say(text, "error")

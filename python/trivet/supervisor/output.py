@@ -181,9 +181,13 @@ class OutputCollector:
         self.stdout = self.stderr if _are_the_same() else Sink(_STDOUT, wake)
 
     def add(self, worker: int, stdout: int, stderr: int) -> None:
-        """Take over the two pipes of a worker, until their ends are reached."""
+        """Take over the two pipes of a worker, until their ends are reached.
+
+        Worker 0 is the process that imports the app before there are workers.
+        """
+        name = f"worker {worker}" if worker else "preload"
         for pipe, sink, level in ((stdout, self.stdout, "info"), (stderr, self.stderr, "error")):
-            prefix = f"[worker {worker}] ".encode()
+            prefix = f"[{name}] ".encode()
             form = Wrapped(worker, level) if self._as_json else prefixed(prefix)
             reader = OutputReader(pipe, sink, form)
             self._readers.add(reader)

@@ -2,17 +2,20 @@
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trivet.config import ConfiguredApp, Loaded, to_edge_config
+from trivet.config import ConfiguredApp, Loaded, Settings, to_edge_config
 from trivet.config.discovery import Discovered
 from trivet.errors import wants_colour
 from trivet.supervisor.fleet import FleetPlan
 from trivet.supervisor.listen.listeners import Listener
 from trivet.supervisor.screen import AppLine, Screen, Voice
-from trivet.wire import edge_config, worker_control
+from trivet.supervisor.spawn import Surroundings
+from trivet.supervisor.start.identity import Identity, identity_of
+from trivet.supervisor.start.interpreter import python_for
+from trivet.wire import edge_config, fork_control, worker_control
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,9 +26,27 @@ class AppPlan:
     target: worker_control.AppTarget
     threads: int
     mount: str
-    environment: Mapping[str, str]
-    folder: Path
-    """Where workers run."""
+    hooks: worker_control.Hooks
+    around: Surroundings
+    preload: bool
+
+    def start_message(self, number: int) -> worker_control.Start:
+        """Return a worker's first message, but for the numbers of its descriptors."""
+        return worker_control.Start(
+            worker=number,
+            app=self.target,
+            hooks=self.hooks,
+            threads=self.threads,
+            multiprocess=self.fleet.workers > 1,
+            mount=self.mount,
+            link_fd=-1,
+            claim_fd=-1,
+            doorbell_fd=-1,
+        )
+
+    def preload_message(self) -> fork_control.Preload:
+        """Return a fork server's first message."""
+        return fork_control.Preload(app=self.target, hooks=self.hooks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +59,8 @@ class Plan:
     """By the number that the edge knows them by."""
     control: str | None
     """Where the control socket is: a path, `@`, or `None` for none."""
+    identity: Identity | None
+    """As whom the edge runs; `None` for who the supervisor is."""
     watch: tuple[Sequence[Path], Sequence[str], Sequence[str]] | None
     """Folders, and the patterns of names that count and that do not; `None` for no watching."""
     screen: Screen
@@ -60,6 +83,7 @@ def make_plan(loaded: Loaded, apps: Sequence[Discovered], listeners: Sequence[Li
         listeners=listeners,
         apps=[_app_plan(configured, app) for configured, app in found],
         control=loaded.settings.control.socket,
+        identity=identity_of(loaded.settings.server.user, loaded.settings.server.group),
         watch=_watch(loaded),
         screen=_screen(loaded, apps, listeners),
         voice=_voice(loaded),
@@ -79,8 +103,35 @@ def _app_plan(configured: ConfiguredApp, app: Discovered) -> AppPlan:
         target=app_target(configured, app),
         threads=server.threads,
         mount=server.root_path,
+        hooks=hooks_of(settings),
+        around=surroundings(settings),
+        preload=server.preload,
+    )
+
+
+def surroundings(settings: Settings) -> Surroundings:
+    """Say where, as whom and by which Python an app's processes run.
+
+    Raises:
+        ConfigError: There is no such user, or the Python cannot run the app.
+    """
+    identity = identity_of(settings.server.user, settings.server.group)
+    return Surroundings(
         environment=settings.env,
         folder=settings.chdir,
+        python=python_for(settings.python, identity),
+        identity=identity,
+    )
+
+
+def hooks_of(settings: Settings) -> worker_control.Hooks:
+    """Say it as the worker reads it."""
+    hooks = settings.hooks
+    return worker_control.Hooks(
+        on_start=hooks.on_start or "",
+        post_fork=hooks.post_fork or "",
+        on_ready=hooks.on_ready or "",
+        on_exit=hooks.on_exit or "",
     )
 
 

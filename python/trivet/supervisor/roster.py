@@ -95,6 +95,7 @@ class Rollout:
 
     because: str
     started: float
+    generation: int
     members: list[Worker] = field(default_factory=list)
     failure: LoadFailure | None = None
     """Why one of them did not load the app."""
@@ -109,22 +110,28 @@ class Roster:
     """The seats of one app, and its workers that have not been reaped.
 
     Attributes:
-        generation: of the code that new workers load; every rollout begins another.
+        generation: of the code that serves; a rollout brings another.
     """
 
     def __init__(self, seats: int) -> None:
         self.seats = [Seat() for _ in range(seats)]
         self.workers: dict[int, Worker] = {}
         self.generation = 1
+        self._last_generation = 1
 
     def add_seat(self) -> Seat:
         """Make room for one more."""
         self.seats.append(Seat())
         return self.seats[-1]
 
-    def new_worker(self, number: int, seat: Seat, now: float) -> Worker:
+    def next_generation(self) -> int:
+        """Return a number that no generation has had."""
+        self._last_generation += 1
+        return self._last_generation
+
+    def new_worker(self, number: int, seat: Seat, generation: int, now: float) -> Worker:
         """Enter a worker that is being started for a seat, without putting it there yet."""
-        worker = Worker(number, seat, self.generation, now)
+        worker = Worker(number, seat, generation, now)
         self.workers[number] = worker
         return worker
 

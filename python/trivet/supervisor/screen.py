@@ -3,11 +3,12 @@
 import datetime
 import json
 import platform
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import trivet
-from trivet.errors import AppLoadError, render
+from trivet.errors import AppLoadError, Notice, render
 from trivet.wire.worker_control import Loaded
 
 _LEVELS = ("debug", "info", "warning", "error")
@@ -98,6 +99,13 @@ class Voice:
         now = datetime.datetime.now().astimezone().strftime("%H:%M:%S")
         return f"{now}  {self._styled(text, _COLOURS.get(level, ''))}\n"
 
+    def notice(self, notice: Notice) -> str:
+        """Return a warning with the line that it is about."""
+        if not self.json:
+            return f"{render(notice, colour=self.colour)}\n"
+        parts = {"code": notice.code, "place": str(notice.place or ""), "hint": notice.hint}
+        return _json(notice.severity, notice.message, **parts)
+
     def failure(self, error: AppLoadError) -> str:
         """Return the box that says why the app was not loaded."""
         if not self.json:
@@ -171,3 +179,9 @@ def _json(level: str, event: str, **more: object) -> str:
     entry: dict[str, object] = {"timestamp": now, "level": level, "event": event}
     entry |= {name: value for name, value in more.items() if value}
     return json.dumps(entry, ensure_ascii=False) + "\n"
+
+
+def time_of_day(monotonic: float) -> str:
+    """Return the time of day at a moment of the monotonic clock."""
+    seconds_ago = time.monotonic() - monotonic
+    return time.strftime("%H:%M:%S", time.localtime(time.time() - seconds_ago))

@@ -6,18 +6,23 @@ only the supervisor is to hear it.
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Protocol
 
+from trivet.supervisor.start.identity import Identity
 from trivet.wire.claim import create_claim_page
 from trivet.wire.line_socket import LineSocket
 
 LINK_BUFFER_BYTES = 1 << 20
 """Socket buffers of a link: a full window of requests fits without a wait, where allowed."""
+
+_PR_SET_CHILD_SUBREAPER = 36
 
 # What systemd says is for the supervisor alone; a child that answered would confuse it.
 _SUPERVISOR_ONLY = frozenset(
@@ -32,23 +37,56 @@ _SUPERVISOR_ONLY = frozenset(
 )
 
 
-def python_command(*arguments: str) -> list[str]:
-    """Return the command line of `python -m trivet …` with this Python.
+def python_command() -> list[str]:
+    """Return the command line of `python -m trivet` with this Python; a command follows.
 
     The current folder stays off `sys.path` (`-P`) while Trivet's own modules are imported, so
     that an app's `queue.py` beside them does no harm; the worker adds the app's folder itself.
     """
     here = Path(__file__).parent.parent.parent
     safe = sys.version_info >= (3, 11) and here != Path.cwd()
-    return [sys.executable, *(["-P"] if safe else []), "-m", "trivet", *arguments]
+    return [sys.executable, *(["-P"] if safe else []), "-m", "trivet"]
 
 
 @dataclass(frozen=True, slots=True)
 class Programs:
-    """What is run as edge and as worker; `--control-fd N` follows."""
+    """What is run as edge, as worker and as fork server; `--control-fd N` follows.
 
-    edge: Sequence[str] = field(default_factory=lambda: python_command("edge"))
-    worker: Sequence[str] = field(default_factory=lambda: python_command("worker"))
+    Where `worker` and `preload` are empty, an app's own Python runs Trivet's.
+    """
+
+    edge: Sequence[str] = field(default_factory=lambda: [*python_command(), "edge"])
+    worker: Sequence[str] = ()
+    preload: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Where, as whom and by which Python the processes of an app run.
+
+    `environment` comes on top of the supervisor's own, `python` is a command line that a command
+    of Trivet follows, and `identity` is `None` where they stay who the supervisor is.
+    """
+
+    environment: Mapping[str, str]
+    folder: Path
+    python: Sequence[str]
+    identity: Identity | None
+
+
+class Process(Protocol):
+    """A child of the supervisor; `returncode` is set by who reaps it."""
+
+    pid: int
+    returncode: int | None
+
+
+@dataclass(slots=True)
+class ForkedProcess:
+    """A child that a fork server has made; `pid` is 0 until it is known."""
+
+    pid: int = 0
+    returncode: int | None = None
 
 
 @dataclass(slots=True)
@@ -64,10 +102,11 @@ class WorkerProcess:
     """A running worker of the app with this number.
 
     `descriptors` are those that the edge will get (link, claim page, doorbell), until it has
-    them. `inherited` are the numbers of the worker's own link, claim page and doorbell.
+    them. `inherited` are the numbers of the worker's own link, claim page and doorbell; a forked
+    worker finds its own.
     """
 
-    process: subprocess.Popen[bytes]
+    process: Process
     control: LineSocket
     stdout: int
     stderr: int
@@ -82,7 +121,17 @@ class WorkerProcess:
         self.descriptors.clear()
 
 
-def start_edge(programs: Programs) -> EdgeProcess:
+@dataclass(slots=True)
+class ForkServerProcess:
+    """A running fork server."""
+
+    process: Process
+    control: LineSocket
+    stdout: int
+    stderr: int
+
+
+def start_edge(programs: Programs, identity: Identity | None) -> EdgeProcess:
     """Start an edge process."""
     ours, theirs = socket.socketpair()
     with theirs:
@@ -90,62 +139,118 @@ def start_edge(programs: Programs) -> EdgeProcess:
             [*programs.edge, "--control-fd", str(theirs.fileno())],
             stdin=subprocess.DEVNULL,
             pass_fds=[theirs.fileno()],
-            env=child_environment(os.environ),
+            env=child_environment(os.environ, identity),
             start_new_session=True,
+            **popen_identity(identity),
         )
     return EdgeProcess(process, LineSocket(ours))
 
 
-def start_worker(
-    programs: Programs,
-    environment: Mapping[str, str],
-    folder: Path,
-    *,
-    app: int = 0,
-    check: bool = False,
-) -> WorkerProcess:
-    """Start a worker process, which waits for its `Start` message.
-
-    Args:
-        programs: what to run.
-        environment: variables on top of the supervisor's.
-        folder: where it runs.
-        app: the number of its app.
-        check: whether it only loads the app: it has no link then, and its output is ours.
-    """
+def start_worker(programs: Programs, around: Surroundings, app: int) -> WorkerProcess:
+    """Start a worker process of the app with this number, which waits for its `Start` message."""
     with contextlib.ExitStack() as stack:
-        ours, theirs = socket.socketpair()
-        stack.callback(theirs.close)
-        mine: list[int] = []
-        inherited = (-1, -1, -1)
-        out: int | None = None
-        if not check:
-            mine, link = _make_link()
-            stack.callback(os.close, link)
-            inherited = (link, mine[1], mine[2])
-            out = subprocess.PIPE
-        process = subprocess.Popen(
-            [
-                *programs.worker,
-                *(["--check"] if check else []),
-                "--control-fd",
-                str(theirs.fileno()),
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=out,
-            pass_fds=[theirs.fileno(), *(fd for fd in inherited if fd >= 0)],
-            env={**child_environment(os.environ), **environment},
-            cwd=folder,
-            start_new_session=True,
-        )
+        mine, link = _make_link()
+        stack.callback(os.close, link)
+        inherited = (link, mine[1], mine[2])
+        command = programs.worker or [*around.python, "worker"]
+        started = _start(command, around, inherited)
+    return WorkerProcess(
+        started.process, started.control, started.stdout, started.stderr, mine, inherited, app
+    )
+
+
+def start_fork_server(programs: Programs, around: Surroundings) -> ForkServerProcess:
+    """Start a fork server, which waits for its `Preload` message."""
+    return _start(programs.preload or [*around.python, "preload"], around, ())
+
+
+def start_check(
+    programs: Programs, around: Surroundings
+) -> tuple[subprocess.Popen[bytes], LineSocket]:
+    """Start a worker that only loads the app: it has no link, and its output is ours."""
+    ours, theirs = socket.socketpair()
+    command = [*(programs.worker or [*around.python, "worker"]), "--check"]
+    with theirs:
+        process = _popen(command, around, theirs, (), None)
+    return process, LineSocket(ours)
+
+
+def prepare_fork(app: int) -> tuple[WorkerProcess, list[int]]:
+    """Make all that a forked worker of the app with this number needs.
+
+    Returns:
+        The worker, whose process is not known yet, and the descriptors that go to its fork
+        server in the order of `fork_control.FORK_DESCRIPTORS`; the caller closes them then.
+    """
+    ours, theirs = socket.socketpair()
+    stdout, worker_stdout = os.pipe()
+    stderr, worker_stderr = os.pipe()
+    mine, link = _make_link()
+    worker = WorkerProcess(
+        ForkedProcess(), LineSocket(ours), stdout, stderr, mine, (-1, -1, -1), app
+    )
+    away = [theirs.detach(), worker_stdout, worker_stderr, link]
+    return worker, [*away, *(os.dup(descriptor) for descriptor in mine[1:])]
+
+
+def send_signal(process: Process, number: signal.Signals) -> None:
+    """Send a signal, unless the process has been reaped and its number may be another's."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, number)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of each descendant whose own parent ends (prctl(2)): of forked workers."""
+    import ctypes  # noqa: PLC0415 - a megabyte that few stands need
+
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _start(
+    command: Sequence[str], around: Surroundings, inherited: Sequence[int]
+) -> ForkServerProcess:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        process = _popen(command, around, theirs, inherited, subprocess.PIPE)
     stdout, stderr = (_detach(stream) for stream in (process.stdout, process.stderr))
-    return WorkerProcess(process, LineSocket(ours), stdout, stderr, mine, inherited, app)
+    return ForkServerProcess(process, LineSocket(ours), stdout, stderr)
 
 
-def child_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return what children see of the supervisor's environment."""
-    return {name: value for name, value in environ.items() if name not in _SUPERVISOR_ONLY}
+def _popen(
+    command: Sequence[str],
+    around: Surroundings,
+    control: socket.socket,
+    inherited: Sequence[int],
+    output: int | None,
+) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [*command, "--control-fd", str(control.fileno())],
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        pass_fds=[control.fileno(), *inherited],
+        env={**child_environment(os.environ, around.identity), **around.environment},
+        cwd=around.folder,
+        start_new_session=True,
+        **popen_identity(around.identity),
+    )
+
+
+def popen_identity(identity: Identity | None) -> dict[str, Any]:
+    """Return the arguments by which a child becomes somebody else before it runs anything."""
+    if identity is None:
+        return {}
+    return {"user": identity.uid, "group": identity.gid, "extra_groups": identity.groups}
+
+
+def child_environment(environ: Mapping[str, str], identity: Identity | None) -> dict[str, str]:
+    """Return what children see of the supervisor's environment.
+
+    Those that run as somebody else have that one's home and name, as under systemd.
+    """
+    seen = {name: value for name, value in environ.items() if name not in _SUPERVISOR_ONLY}
+    return seen | (identity.variables() if identity else {})
 
 
 def _make_link() -> tuple[list[int], int]:

@@ -1,34 +1,39 @@
 """The supervisor's loop: events of the world in, `policy` asked, its actions carried out.
 
 One thread and one selector; nothing here waits for anything else than the next event.
+
+Length: one loop, with every action that it carries out.
 """
 
 import contextlib
+import dataclasses
 import os
 import selectors
 import signal
-import subprocess
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from trivet.errors import ConfigError
+from trivet.errors import ConfigError, Notice
 from trivet.supervisor import actions as do
 from trivet.supervisor import events as on
 from trivet.supervisor import notify, spawn
 from trivet.supervisor.control.desk import Desk, Standing
 from trivet.supervisor.control.server import ControlServer, ControlSocketError
 from trivet.supervisor.control.snapshot import Snapshot
-from trivet.supervisor.deaths import Death, OutOfMemoryCounter, death_from_status
+from trivet.supervisor.deaths import Death, OutOfMemoryCounter, death_from_status, ended_children
 from trivet.supervisor.output import OutputCollector
 from trivet.supervisor.plan import Plan
 from trivet.supervisor.policy import Policy
+from trivet.supervisor.screen import time_of_day
 from trivet.supervisor.signals import STOP_SIGNALS, SignalSocket
+from trivet.supervisor.start.fork_servers import ForkServers
 from trivet.supervisor.watch import Watcher, describe_changes
-from trivet.wire import WIRE_VERSION, control, worker_control
+from trivet.wire import WIRE_VERSION, control, fork_control, worker_control
 from trivet.wire.line_socket import LineSocket, LineTooLongError
+from trivet.wire.record import RecordError
 from trivet.wire.stand_address import ABSTRACT
 
 _STDERR = 2
@@ -49,11 +54,12 @@ class Stand:
     def __init__(self, plan: Plan, programs: spawn.Programs) -> None:
         self._plan = plan
         self._programs = programs
-        self._policy = Policy([app.fleet for app in plan.apps], time_of_day=_time_of_day)
+        self._policy = Policy([app.fleet for app in plan.apps], time_of_day=time_of_day)
         self._selector = selectors.DefaultSelector()
         self._signals = SignalSocket()
         self._edge: spawn.EdgeProcess | None = None
         self._workers: dict[int, spawn.WorkerProcess] = {}
+        self._fork_servers = ForkServers(self)
         self._events: deque[on.Event] = deque()
         self._memory = OutOfMemoryCounter()
         self._output = OutputCollector(self._selector, self._signals.wake, as_json=plan.voice.json)
@@ -73,6 +79,8 @@ class Stand:
     def run(self) -> int:
         """Hold the stand until it is told to stop, and return the exit code."""
         self._selector.register(self._signals, selectors.EVENT_READ, self._on_signals)
+        if any(app.preload for app in self._plan.apps):
+            spawn.adopt_orphans()
         try:
             self._open_control()
             if self._plan.watch:
@@ -182,7 +190,7 @@ class Stand:
 
     def _start_edge(self, _: do.StartEdge) -> None:
         try:
-            edge = spawn.start_edge(self._programs)
+            edge = spawn.start_edge(self._programs, self._plan.identity)
         except OSError as error:
             self._events.append(on.EdgeExited(Death(0, str(error), 0)))
             return
@@ -192,30 +200,26 @@ class Stand:
             version=WIRE_VERSION, fds=len(descriptors), config=self._plan.edge_config
         )
         edge.control.send(control.encode(message), descriptors)
-        self._register(edge.control, lambda: self._read_edge(edge))
+        self.watch(edge.control, lambda: self._read_edge(edge))
 
     def _start_worker(self, action: do.StartWorker) -> None:
         number, app = action.worker, self._plan.apps[action.app]
+        start = app.start_message(number)
+        if app.preload:
+            self._fork_servers.order((action.app, action.generation), start)
+            return
         try:
-            worker = spawn.start_worker(self._programs, app.environment, app.folder, app=action.app)
+            worker = spawn.start_worker(self._programs, app.around, action.app)
         except OSError as error:
             self._events.append(on.WorkerExited(number, Death(0, str(error), 0)))
             return
-        self._workers[number] = worker
         link, claim, doorbell = worker.inherited
-        start = worker_control.Start(
-            worker=number,
-            app=app.target,
-            threads=app.threads,
-            multiprocess=app.fleet.workers > 1,
-            mount=app.mount,
-            link_fd=link,
-            claim_fd=claim,
-            doorbell_fd=doorbell,
-        )
+        start = dataclasses.replace(start, link_fd=link, claim_fd=claim, doorbell_fd=doorbell)
         worker.control.send(worker_control.encode(start))
-        self._register(worker.control, lambda: self._read_worker(number, worker))
-        self._output.add(number, worker.stdout, worker.stderr)
+        self.on_born(number, worker)
+
+    def _end_generation(self, action: do.EndGeneration) -> None:
+        self._fork_servers.end_generation(action.app, action.generation)
 
     def _add_worker(self, action: do.AddWorker) -> None:
         worker = self._workers.get(action.worker)
@@ -236,15 +240,19 @@ class Stand:
         """Say it both ways: a worker that still imports the app does not read messages."""
         if worker := self._workers.get(action.worker):
             worker.control.send(worker_control.encode(worker_control.StopWorker()))
-            _signal(worker.process, signal.SIGTERM)
+            spawn.send_signal(worker.process, signal.SIGTERM)
+        else:
+            self._fork_servers.cancel(action.worker)
 
     def _kill_worker(self, action: do.KillWorker) -> None:
         if worker := self._workers.get(action.worker):
-            _signal(worker.process, signal.SIGKILL)
+            spawn.send_signal(worker.process, signal.SIGKILL)
+        else:
+            self._fork_servers.cancel(action.worker)
 
     def _kill_edge(self, _: do.KillEdge) -> None:
         if self._edge:
-            _signal(self._edge.process, signal.SIGKILL)
+            spawn.send_signal(self._edge.process, signal.SIGKILL)
 
     def _tell_edge(self, action: do.TellEdge) -> None:
         self._tell_edge_with(action.message, ())
@@ -255,12 +263,12 @@ class Stand:
 
     def _reap(self) -> None:
         """Take note of every child that has ended: as PID 1 also of those of strangers."""
-        ended = list(_ended_children())
+        ended = list(ended_children())
         # The edge first: the workers that died of its death are then expected to.
         ended.sort(key=lambda child: self._edge is None or child[0] != self._edge.process.pid)
         for pid, status, peak_bytes in ended:
             killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
-            self._bury(
+            self.bury(
                 status,
                 death_from_status(
                     pid,
@@ -270,36 +278,69 @@ class Stand:
                 ),
             )
 
-    def _bury(self, status: int, death: Death) -> None:
+    def bury(self, status: int, death: Death) -> None:
         """Hear a dead child's last words, and only then that it is dead."""
         pid = death.pid
         if self._edge and self._edge.process.pid == pid:
             edge, self._edge = self._edge, None
             edge.process.returncode = os.waitstatus_to_exitcode(status)
             self._read_edge(edge)
-            self._close(edge.control)
+            self.forget(edge.control)
             self._events.append(on.EdgeExited(death))
             return
         found = next((each for each in self._workers.items() if each[1].process.pid == pid), None)
         if found is None:
+            self._fork_servers.bury(status, death)
             return
         number, worker = found
         worker.process.returncode = os.waitstatus_to_exitcode(status)
         self._read_worker(number, worker)
         del self._workers[number]
-        self._close(worker.control)
+        self.forget(worker.control)
         worker.close_descriptors()
         self._events.append(on.WorkerExited(number, death))
+
+    # What fork servers need (`fork_servers.Host`)
+
+    def start_fork_server(self, app: int) -> spawn.ForkServerProcess:
+        """Start the process that imports an app for all its workers."""
+        return spawn.start_fork_server(self._programs, self._plan.apps[app].around)
+
+    def preload_message(self, app: int) -> fork_control.Preload:
+        """Say what it is to import."""
+        return self._plan.apps[app].preload_message()
+
+    def collect_output(self, server: spawn.ForkServerProcess) -> None:
+        """Pass on what it prints."""
+        self._output.add(0, server.stdout, server.stderr)
+
+    def on_born(self, number: int, worker: spawn.WorkerProcess) -> None:
+        """Take a worker over: it runs, and its number is known."""
+        self._workers[number] = worker
+        self.watch(worker.control, lambda: self._read_worker(number, worker))
+        self._output.add(number, worker.stdout, worker.stderr)
+
+    def on_event(self, event: on.Event) -> None:
+        """Hand an event to the policy, in its turn."""
+        self._events.append(event)
+
+    def tell(self, notice: Notice) -> None:
+        """Show a warning."""
+        self._write_error(self._voice.notice(notice))
+
+    def say(self, text: str) -> None:
+        """Write an error line."""
+        self._say(do.Say(text, "error"))
 
     # Messages
 
     def _read_edge(self, edge: spawn.EdgeProcess) -> None:
         try:
-            for line in self._receive(edge.control):
+            for line in self.receive(edge.control):
                 self._hear_edge(control.decode_from_edge(line))
         except (msgspec.DecodeError, LineTooLongError) as error:
             self._say(do.Say(f"the edge sent no message but rubbish, so it goes: {error}", "error"))
-            _signal(edge.process, signal.SIGKILL)
+            spawn.send_signal(edge.process, signal.SIGKILL)
 
     def _hear_edge(self, message: control.FromEdge) -> None:
         event: on.Event | None = None
@@ -325,17 +366,18 @@ class Stand:
 
     def _read_worker(self, number: int, worker: spawn.WorkerProcess) -> None:
         try:
-            for line in self._receive(worker.control):
+            for line in self.receive(worker.control):
                 match worker_control.decode_from_worker(line):
                     case worker_control.Loaded() as loaded:
                         self._events.append(on.WorkerLoaded(number, loaded))
                     case worker_control.LoadFailed(failure=failure):
                         self._events.append(on.WorkerFailed(number, failure))
-        except (msgspec.DecodeError, LineTooLongError) as error:
+        except (RecordError, LineTooLongError) as error:
             self._say(do.Say(f"worker {number} sent no message but rubbish: {error}", "error"))
-            _signal(worker.process, signal.SIGKILL)
+            spawn.send_signal(worker.process, signal.SIGKILL)
 
-    def _receive(self, channel: LineSocket) -> list[bytes]:
+    def receive(self, channel: LineSocket) -> list[bytes]:
+        """Write what there is room for, and read what there is."""
         channel.flush()
         lines = channel.receive()
         if channel.at_eof:
@@ -343,7 +385,8 @@ class Stand:
                 self._selector.unregister(channel)
         return lines
 
-    def _register(self, channel: LineSocket, callback: Callable[[], None]) -> None:
+    def watch(self, channel: LineSocket, callback: Callable[[], None]) -> None:
+        """Call back when there is something to read."""
         self._selector.register(channel, selectors.EVENT_READ, callback)
 
     def _watch_for_room(self) -> None:
@@ -356,7 +399,8 @@ class Stand:
                 if key.events != wanted:
                     self._selector.modify(key.fileobj, wanted, key.data)
 
-    def _close(self, channel: LineSocket) -> None:
+    def forget(self, channel: LineSocket) -> None:
+        """Watch no more, and close."""
         with contextlib.suppress(KeyError):
             self._selector.unregister(channel)
         channel.close()
@@ -405,8 +449,9 @@ class Stand:
         """Leave nothing behind: no process, no socket file, no line that was read."""
         if self._watcher:
             self._watcher.stop()
+        self._fork_servers.end_all()
         for process in self._processes():
-            _signal(process, signal.SIGKILL)
+            spawn.send_signal(process, signal.SIGKILL)
         until = time.monotonic() + KILLED_S
         while self._processes() and (rest := until - time.monotonic()) > 0:
             self._select(rest)
@@ -417,15 +462,17 @@ class Stand:
         self._selector.close()
         self._signals.close()
 
-    def _processes(self) -> list[subprocess.Popen[bytes]]:
-        edge = [self._edge.process] if self._edge else []
-        return [*edge, *(worker.process for worker in self._workers.values())]
+    def _processes(self) -> list[spawn.Process]:
+        edge: list[spawn.Process] = [self._edge.process] if self._edge else []
+        rest = self._fork_servers.processes()
+        return [*edge, *rest, *(worker.process for worker in self._workers.values())]
 
     _DO: Mapping[type[do.Action], Callable[..., None]] = {
         do.StartEdge: _start_edge,
         do.TellEdge: _tell_edge,
         do.KillEdge: _kill_edge,
         do.StartWorker: _start_worker,
+        do.EndGeneration: _end_generation,
         do.AddWorker: _add_worker,
         do.StopWorker: _stop_worker,
         do.KillWorker: _kill_worker,
@@ -450,32 +497,8 @@ _SIGNAL_EVENTS: Mapping[signal.Signals, on.Event] = {
 }
 
 
-def _ended_children() -> Iterator[tuple[int, int, int]]:
-    """Reap what has ended: its number, its status, and the most memory it had, in bytes."""
-    while True:
-        try:
-            pid, status, usage = os.wait4(-1, os.WNOHANG)
-        except ChildProcessError:
-            return
-        if not pid:
-            return
-        yield pid, status, usage.ru_maxrss * 1024
-
-
 def _ready(message: control.Ready) -> on.Event:
     if message.version == WIRE_VERSION:
         return on.EdgeReady()
     text = f"it speaks wire version {message.version}, the supervisor {WIRE_VERSION}"
     return on.EdgeRefused(f"{text}: two Trivet installations are mixed")
-
-
-def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
-    """Send a signal, unless the process has been reaped and its number may be another's."""
-    if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(process.pid, number)
-
-
-def _time_of_day(monotonic: float) -> str:
-    seconds_ago = time.monotonic() - monotonic
-    return time.strftime("%H:%M:%S", time.localtime(time.time() - seconds_ago))

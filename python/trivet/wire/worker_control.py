@@ -5,18 +5,14 @@ worker reads `Start`, answers `Loaded` or `LoadFailed` once, and from then on on
 `StopWorker` or the end of the connection.
 """
 
-from typing import Literal, TypeAlias
-
-import msgspec
+from typing import Literal, TypeAlias, cast
 
 from trivet.errors import AppLoadError, Place
+from trivet.wire import record
+from trivet.wire.record import Record
 
 
-class _Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A part of a message."""
-
-
-class AppTarget(_Record, frozen=True):
+class AppTarget(Record):
     """Which app to load, and from where.
 
     `name` is the target as the operator knows it (`shop:create_app()`), `module` the dotted name
@@ -34,7 +30,7 @@ class AppTarget(_Record, frozen=True):
     async_views: Literal["shared", "own"]
 
 
-class LoadFailure(_Record, frozen=True):
+class LoadFailure(Record):
     """Why the app was not loaded: an `AppLoadError` on its way from the worker to the operator.
 
     `place` is file, line, column, width and text of an `errors.Place`; absent parts are empty.
@@ -68,19 +64,29 @@ class LoadFailure(_Record, frozen=True):
         )
 
 
-class _Message(_Record, frozen=True, tag_field="type"):
-    """What the messages have in common."""
+class Hooks(Record):
+    """What the operator wants called in the worker, as `module:function`; `""` for nothing."""
+
+    on_start: str
+    post_fork: str
+    on_ready: str
+    on_exit: str
 
 
-class Start(_Message, frozen=True, tag="start"):
+NO_HOOKS = Hooks(on_start="", post_fork="", on_ready="", on_exit="")
+
+
+class Start(Record, tag="start"):
     """First message to a worker. The descriptors are inherited under these numbers.
 
     `mount` is the path prefix of the app, without a slash at its end. A worker that only checks
-    (`--check`) gets -1 for each descriptor.
+    (`--check`) gets -1 for each descriptor, and so does one that is forked, which learns its
+    numbers otherwise (`fork_control`).
     """
 
     worker: int
     app: AppTarget
+    hooks: Hooks
     threads: int
     multiprocess: bool
     mount: str
@@ -89,11 +95,11 @@ class Start(_Message, frozen=True, tag="start"):
     doorbell_fd: int
 
 
-class StopWorker(_Message, frozen=True, tag="stop"):
+class StopWorker(Record, tag="stop"):
     """Finish the running requests, then exit."""
 
 
-class Loaded(_Message, frozen=True, tag="loaded"):
+class Loaded(Record, tag="loaded"):
     """The app is there.
 
     `framework` is its name with version (`Flask 3.1.3`), or `""`; `seconds` what loading took.
@@ -104,7 +110,7 @@ class Loaded(_Message, frozen=True, tag="loaded"):
     seconds: float
 
 
-class LoadFailed(_Message, frozen=True, tag="load_failed"):
+class LoadFailed(Record, tag="load_failed"):
     """The app could not be loaded; the worker exits with 3."""
 
     failure: LoadFailure
@@ -113,29 +119,25 @@ class LoadFailed(_Message, frozen=True, tag="load_failed"):
 ToWorker: TypeAlias = Start | StopWorker
 FromWorker: TypeAlias = Loaded | LoadFailed
 
-_encoder = msgspec.json.Encoder()
-_to_worker: msgspec.json.Decoder[ToWorker] = msgspec.json.Decoder(ToWorker)
-_from_worker: msgspec.json.Decoder[FromWorker] = msgspec.json.Decoder(FromWorker)
+_TO_WORKER = record.by_tag(Start, StopWorker)
+_FROM_WORKER = record.by_tag(Loaded, LoadFailed)
 
-
-def encode(message: ToWorker | FromWorker) -> bytes:
-    """Return the message as a line, with its line end."""
-    return _encoder.encode(message) + b"\n"
+encode = record.encode
 
 
 def decode_to_worker(line: bytes) -> ToWorker:
     """Decode what a supervisor says to a worker.
 
     Raises:
-        msgspec.DecodeError: for anything but a whole message.
+        RecordError: for anything but a whole message.
     """
-    return _to_worker.decode(line)
+    return cast("ToWorker", record.decode(line, _TO_WORKER))
 
 
 def decode_from_worker(line: bytes) -> FromWorker:
     """Decode what a worker says to its supervisor.
 
     Raises:
-        msgspec.DecodeError: for anything but a whole message.
+        RecordError: for anything but a whole message.
     """
-    return _from_worker.decode(line)
+    return cast("FromWorker", record.decode(line, _FROM_WORKER))

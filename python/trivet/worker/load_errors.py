@@ -2,6 +2,7 @@
 
 import difflib
 import inspect
+import os
 import re
 import traceback
 from collections.abc import Sequence
@@ -79,6 +80,15 @@ def missing_module(target: AppTarget, error: ModuleNotFoundError) -> AppLoadErro
         hint=hint,
         place=traces.place_of(traces.app_frame(error.__traceback__)),
         detail="\n".join(detail),
+    )
+
+
+def folder_closed(target: AppTarget) -> AppLoadError:
+    """The user that the process runs as may not look into the app's folder."""
+    return AppLoadError(
+        f"user {os.geteuid()} may not read the folder of `{target.name}`: `{target.directory}`",
+        code="app.folder_closed",
+        hint="workers run as `server.user`: let that user read it, and every folder above it",
     )
 
 

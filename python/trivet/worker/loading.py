@@ -6,6 +6,7 @@ is there instead, and what to type.
 
 import contextlib
 import importlib
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -42,6 +43,8 @@ def load_app(target: AppTarget) -> LoadedApp:
     started = time.perf_counter()
     if target.directory not in sys.path[:1]:
         sys.path.insert(0, target.directory)
+    if not os.access(target.directory, os.R_OK | os.X_OK):
+        raise load_errors.folder_closed(target)
     with _told(target), no_servers():
         module = importlib.import_module(target.module)
     app = _app_in(module, target)

@@ -10,13 +10,14 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from trivet.errors import AppLoadError
 from trivet.wire import worker_control
 from trivet.wire.line_socket import LineSocket
 from trivet.worker import garbage
 from trivet.worker.loading import LoadedApp, describe_import, load_app
+from trivet.worker.start import hooks
 
 SLOW_IMPORT_S = 10.0
 """After this an import is worth a line: it may wait for a server that is not there."""
@@ -34,42 +35,67 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--control-fd", type=int, required=True)
     parser.add_argument("--check", action="store_true")
     options = parser.parse_args(argv)
-    _settle_in()
+    settle_in()
     os.set_inheritable(options.control_fd, False)
     control = LineSocket(socket.socket(fileno=options.control_fd))
-    start = _first_message(control)
-    if start is None:
+    line = first_line(control)
+    start = worker_control.decode_to_worker(line) if line else None
+    if not isinstance(start, worker_control.Start):
         return 0
     for descriptor in (start.link_fd, start.claim_fd, start.doorbell_fd):
         if descriptor >= 0:
             os.set_inheritable(descriptor, False)
     try:
-        with _telling_of_a_slow_import(start.app.name):
+        with telling_of_a_slow_import(start.app.name):
+            hooks.prepare(start.app)
+            if not options.check:
+                hooks.call("on_start", start.hooks, hooks.HookedWorker(start.worker, None))
             loaded = load_app(start.app)
-        if options.check:
-            _report(control, loaded)
-            return 0
-        return _serve(start, loaded, control)
     except AppLoadError as error:
-        failure = worker_control.LoadFailure.from_error(error)
-        control.send(worker_control.encode(worker_control.LoadFailed(failure=failure)))
-        return EXIT_NOT_LOADED
+        return _failed(control, error)
+    if options.check:
+        _report(control, loaded)
+        return 0
+    return serve_loaded(start, loaded, control)
 
 
-def _serve(start: worker_control.Start, loaded: LoadedApp, control: LineSocket) -> int:
-    """Serve until told to stop; a check needs nothing of what is imported here."""
-    garbage.settle()
-    if loaded.interface == "asgi":
+def serve_loaded(start: worker_control.Start, loaded: LoadedApp, control: LineSocket) -> int:
+    """Serve until told to stop; the hooks of a worker that serves are called here."""
+    worker = hooks.HookedWorker(start.worker, loaded.app)
+
+    def on_ready() -> None:
+        _report(control, loaded)
+        hooks.call_and_go_on("on_ready", start.hooks, worker)
+
+    try:
+        hooks.call("post_fork", start.hooks, worker)
+        garbage.settle()
+        serve = import_serving(loaded.interface)
+        code: int = serve(start, loaded.app, control, on_ready)
+    except AppLoadError as error:
+        return _failed(control, error)
+    hooks.call_and_go_on("on_exit", start.hooks, worker)
+    return code
+
+
+def import_serving(interface: str) -> Callable[..., int]:
+    """Import what serves an interface; a check needs nothing of it."""
+    if interface == "asgi":
         from trivet.worker import serving_asgi  # noqa: PLC0415
 
-        return serving_asgi.serve(start, loaded.app, control, lambda: _report(control, loaded))
+        return serving_asgi.serve
     from trivet.worker import serving  # noqa: PLC0415
 
-    _report(control, loaded)
-    return serving.serve(start, loaded.app, control)
+    return serving.serve
 
 
-def _settle_in() -> None:
+def _failed(control: LineSocket, error: AppLoadError) -> int:
+    failure = worker_control.LoadFailure.from_error(error)
+    control.send(worker_control.encode(worker_control.LoadFailed(failure=failure)))
+    return EXIT_NOT_LOADED
+
+
+def settle_in() -> None:
     """Make of a fresh Python what an app expects of its process."""
     faulthandler.enable()
     # Ctrl-C is the supervisor's; until the app is loaded, SIGTERM just ends the process.
@@ -80,13 +106,12 @@ def _settle_in() -> None:
     del sys.argv[1:]  # they are Trivet's, and no app should parse them
 
 
-def _first_message(control: LineSocket) -> worker_control.Start | None:
-    """Wait for `Start`; `None` where the supervisor has gone away or thought better of it."""
+def first_line(control: LineSocket) -> bytes | None:
+    """Wait for the first message; `None` where the supervisor has gone away."""
     while not control.at_eof:
         select.select([control], [], [])
         for line in control.receive():
-            message = worker_control.decode_to_worker(line)
-            return message if isinstance(message, worker_control.Start) else None
+            return line
     return None
 
 
@@ -98,7 +123,7 @@ def _report(control: LineSocket, loaded: LoadedApp) -> None:
 
 
 @contextlib.contextmanager
-def _telling_of_a_slow_import(name: str) -> Iterator[None]:
+def telling_of_a_slow_import(name: str) -> Iterator[None]:
     """Say where the import is when it takes long: before a platform gives the start up."""
     thread = threading.get_ident()
     is_over = threading.Event()
@@ -111,8 +136,10 @@ def _telling_of_a_slow_import(name: str) -> Iterator[None]:
             at = f": now in {where}" if where else ""
             sys.stderr.write(f"waiting for `{name}` to load ({waited:.0f} s){at}\n")
 
-    threading.Thread(target=watch, name="trivet-import-watch", daemon=True).start()
+    watcher = threading.Thread(target=watch, name="trivet-import-watch", daemon=True)
+    watcher.start()
     try:
         yield
     finally:
         is_over.set()
+        watcher.join()  # a process that forks has no other threads

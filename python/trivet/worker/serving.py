@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +28,13 @@ ORPHAN_S = 1.0
 """What running requests get when the supervisor is gone: nobody is left to wait for them."""
 
 
-def serve(start: Start, app: Any, control: LineSocket) -> int:  # noqa: ANN401 - any WSGI app
-    """Answer requests until told to stop, or the link ends; return the exit code.
+def serve(
+    start: Start,
+    app: Any,  # noqa: ANN401 - any WSGI app
+    control: LineSocket,
+    on_ready: Callable[[], None],
+) -> int:
+    """Call `on_ready`, answer requests until told to stop, or the link ends; return the exit code.
 
     For the main thread, which only waits here: requests run on threads of their own.
     """
@@ -44,6 +50,7 @@ def serve(start: Start, app: Any, control: LineSocket) -> int:  # noqa: ANN401 -
         on_error=report_error,
     )
     shared_loop = flask_views.share_loop(app) if start.app.async_views == "shared" else None
+    on_ready()
     with _Wakeup() as wakeup:
         crew = _Crew(loop, start.threads, wakeup)
         is_orphan = _wait_for_end(control, crew, wakeup)

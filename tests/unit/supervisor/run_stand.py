@@ -11,10 +11,10 @@ from trivet.supervisor.fleet import FleetPlan
 from trivet.supervisor.listen.listeners import open_listeners
 from trivet.supervisor.plan import AppPlan, Plan
 from trivet.supervisor.screen import AppLine, Screen, Voice
-from trivet.supervisor.spawn import Programs
+from trivet.supervisor.spawn import Programs, Surroundings
 from trivet.supervisor.stand import Stand
 from trivet.wire.edge_config import Listener
-from trivet.wire.worker_control import AppTarget
+from trivet.wire.worker_control import NO_HOOKS, AppTarget
 
 from tests.unit.supervisor import conftest  # noqa: F401 - brings the fake native module
 
@@ -52,11 +52,13 @@ def main(options: dict[str, Any]) -> int:
                 ),
                 threads=2,
                 mount="",
-                environment={},
-                folder=folder,
+                hooks=NO_HOOKS,
+                around=Surroundings(environment={}, folder=folder, python=(), identity=None),
+                preload=False,
             )
         ],
         control=None,
+        identity=None,
         watch=([folder], ["*.py"], ["__pycache__"]) if options["watch"] else None,
         screen=Screen(
             apps=[

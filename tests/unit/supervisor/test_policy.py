@@ -65,7 +65,7 @@ def told(message: control.Drain | control.DrainWorker | control.WorkerDied) -> d
 
 
 def test_edge_and_workers_are_started_at_once() -> None:
-    assert Table().actions == [do.StartEdge(), do.StartWorker(1, 0), do.StartWorker(2, 0)]
+    assert Table().actions == [do.StartEdge(), do.StartWorker(1, 0, 1), do.StartWorker(2, 0, 1)]
 
 
 def test_a_worker_that_has_loaded_before_the_edge_is_ready_waits_for_it() -> None:
@@ -144,7 +144,7 @@ def test_a_dead_worker_is_reported_and_replaced_after_a_wait() -> None:
         " (probably by hand, or by a memory limit); another starts in 0.1 s"
     )
     assert table.passes(0.05) == []
-    assert table.passes(0.05) == [do.StartWorker(3, 0)]
+    assert table.passes(0.05) == [do.StartWorker(3, 0, 1)]
     assert table.happens(on.WorkerLoaded(3, LOADED)) == [do.AddWorker(3, "wsgi")]
 
 
@@ -178,7 +178,7 @@ def test_a_replacement_that_does_not_load_is_tried_again_and_shown_once() -> Non
     assert do.ShowFailure(FAILURE) in table.happens(on.WorkerFailed(3, FAILURE))
     assert table.said() == "worker 3: the next try is in 0.2 s"
     assert table.happens(on.WorkerExited(3, death())) == []
-    assert table.passes(0.2) == [do.StartWorker(4, 0)]
+    assert table.passes(0.2) == [do.StartWorker(4, 0, 1)]
     assert do.ShowFailure(FAILURE) not in table.happens(on.WorkerFailed(4, FAILURE))
 
 
@@ -200,7 +200,7 @@ def test_a_lost_worker_that_lives_on_is_killed_and_replaced() -> None:
 def test_a_dead_edge_is_restarted_with_new_workers() -> None:
     table = Table.serving()
     actions = table.happens(on.EdgeExited(death(50, "SIGSEGV")))
-    assert without_words(actions) == [do.StartWorker(3, 0), do.StartWorker(4, 0)]
+    assert without_words(actions) == [do.StartWorker(3, 0, 1), do.StartWorker(4, 0, 1)]
     assert table.said() == (
         "the edge (pid 50) was killed by SIGSEGV: it starts anew in 0.1 s, with new workers"
     )
@@ -293,8 +293,8 @@ def test_a_reload_adds_all_new_workers_before_it_drains_the_old() -> None:
     assert table.happens(on.ReloadAsked("app.py changed")) == [
         do.ReloadBegan(),
         do.Notify("reloading"),
-        do.StartWorker(3, 0),
-        do.StartWorker(4, 0),
+        do.StartWorker(3, 0, 2),
+        do.StartWorker(4, 0, 2),
     ]
     assert table.happens(on.WorkerLoaded(4, LOADED)) == []
     table.now += 0.21
@@ -303,6 +303,7 @@ def test_a_reload_adds_all_new_workers_before_it_drains_the_old() -> None:
         do.AddWorker(4, "wsgi"),
         told(control.DrainWorker(worker=1)),
         told(control.DrainWorker(worker=2)),
+        do.EndGeneration(0, 1),
         do.ReloadEnded(True, "app.py changed: reloaded in 0.21 s", None),
         do.Notify("ready"),
     ]
@@ -324,6 +325,7 @@ def test_a_reload_that_does_not_load_keeps_the_old_workers() -> None:
     assert without_words(actions) == [
         do.ShowFailure(FAILURE),
         do.StopWorker(4),
+        do.EndGeneration(0, 2),
         do.ReloadEnded(
             False, "app.py changed: not loaded, still serving the version of <100>", FAILURE
         ),
@@ -355,13 +357,13 @@ def test_a_reload_asked_for_during_a_reload_follows_it() -> None:
     table = Table.serving(workers=1)
     table.happens(on.ReloadAsked("SIGHUP"))
     assert table.happens(on.ReloadAsked("app.py changed")) == []
-    assert table.happens(on.WorkerLoaded(2, LOADED))[-1] == do.StartWorker(3, 0)
+    assert table.happens(on.WorkerLoaded(2, LOADED))[-1] == do.StartWorker(3, 0, 3)
 
 
 def test_a_reload_asked_for_during_the_start_follows_it() -> None:
     table = Table(workers=1)
     table.happens(on.ReloadAsked("app.py changed"), on.EdgeReady())
-    assert table.happens(on.WorkerLoaded(1, LOADED))[-1] == do.StartWorker(2, 0)
+    assert table.happens(on.WorkerLoaded(1, LOADED))[-1] == do.StartWorker(2, 0, 2)
 
 
 def test_a_drained_worker_with_an_endless_request_is_cut_off() -> None:
@@ -378,6 +380,7 @@ def test_an_old_worker_that_dies_during_a_reload_is_replaced_by_the_reload() -> 
     actions = table.happens(on.WorkerLoaded(2, LOADED))
     assert without_words(actions) == [
         do.AddWorker(2, "wsgi"),
+        do.EndGeneration(0, 1),
         do.ReloadEnded(True, "SIGHUP: reloaded in 0.00 s", None),
         do.Notify("ready"),
     ]
@@ -389,7 +392,7 @@ def test_an_old_worker_that_dies_during_a_reload_is_replaced_by_the_reload() -> 
 
 def test_one_more_worker_is_started() -> None:
     table = Table.serving()
-    assert without_words(table.happens(on.WorkersAsked(+1))) == [do.StartWorker(3, 0)]
+    assert without_words(table.happens(on.WorkersAsked(+1))) == [do.StartWorker(3, 0, 1)]
     assert table.said() == "3 workers from now on"
 
 
@@ -440,6 +443,24 @@ def test_news_of_a_stranger_or_out_of_turn_change_nothing(event: on.Event) -> No
     assert Table.serving().happens(event) == []
 
 
+def test_a_worker_that_dies_during_a_reload_comes_back_as_it_was() -> None:
+    table = Table.serving(workers=2)
+    table.happens(on.ReloadAsked("SIGHUP"), on.WorkerExited(1, death()))
+    assert table.passes(10)[-1:] == [do.StartWorker(5, 0, 1)]
+
+
+def test_after_a_reload_that_failed_the_old_code_is_what_starts() -> None:
+    table = Table.serving(workers=1)
+    table.happens(
+        on.ReloadAsked("SIGHUP"),
+        on.WorkerFailed(2, FAILURE),
+        on.WorkerExited(2, death()),
+        on.WorkerExited(1, death()),
+    )
+    assert table.passes(10)[-1:] == [do.StartWorker(3, 0, 1)]
+    assert table.happens(on.ReloadAsked("again"))[-1] == do.StartWorker(4, 0, 3)
+
+
 # What others are told
 
 
@@ -457,8 +478,8 @@ def test_a_reload_that_dies_says_nothing_of_an_earlier_failure() -> None:
 def test_workers_are_asked_for_by_number() -> None:
     table = Table.serving(workers=2)
     assert without_words(table.happens(on.WorkersAsked(count=4))) == [
-        do.StartWorker(3, 0),
-        do.StartWorker(4, 0),
+        do.StartWorker(3, 0, 1),
+        do.StartWorker(4, 0, 1),
     ]
     assert table.policy.snapshot(table.now).apps[0].wanted == 4
     table.happens(on.WorkersAsked(count=4))

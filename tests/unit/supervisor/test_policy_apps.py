@@ -54,9 +54,9 @@ def serving() -> Table:
 def test_every_app_is_started_at_once() -> None:
     assert Table().actions == [
         do.StartEdge(),
-        do.StartWorker(1, SHOP),
-        do.StartWorker(2, SHOP),
-        do.StartWorker(3, BLOG),
+        do.StartWorker(1, SHOP, 1),
+        do.StartWorker(2, SHOP, 1),
+        do.StartWorker(3, BLOG, 1),
     ]
 
 
@@ -84,7 +84,7 @@ def test_a_dying_app_does_not_touch_the_other(serving: Table) -> None:
         serving.happens(on.WorkerExited(number, DEAD))
         assert serving.said()[0].startswith(f"blog: worker {number} (pid 77) was killed by SIGSEGV")
         [started] = serving.passes(60)
-        assert started == do.StartWorker(number + 1, BLOG)
+        assert started == do.StartWorker(number + 1, BLOG, 1)
         serving.happens(on.WorkerLoaded(number + 1, FASTAPI))
 
 
@@ -92,9 +92,9 @@ def test_one_app_reloads_though_the_other_cannot(serving: Table) -> None:
     assert serving.happens(on.ReloadAsked("SIGHUP")) == [
         do.ReloadBegan(),
         do.Notify("reloading"),
-        do.StartWorker(4, SHOP),
-        do.StartWorker(5, SHOP),
-        do.StartWorker(6, BLOG),
+        do.StartWorker(4, SHOP, 2),
+        do.StartWorker(5, SHOP, 2),
+        do.StartWorker(6, BLOG, 2),
     ]
     serving.happens(on.WorkerFailed(6, FAILURE))
     assert serving.said() == ["blog: SIGHUP: not loaded, still serving the version of <100>"]
@@ -121,12 +121,12 @@ def test_a_reload_while_the_slower_app_still_reloads_comes_after_it(serving: Tab
     serving.happens(on.WorkerLoaded(4, FLASK), on.WorkerLoaded(5, FLASK))
     assert serving.happens(on.ReloadAsked("two")) == []
     serving.happens(on.WorkerLoaded(6, FASTAPI))
-    assert do.StartWorker(7, SHOP) in serving.actions
+    assert do.StartWorker(7, SHOP, 3) in serving.actions
 
 
 def test_each_app_has_its_own_patience(serving: Table) -> None:
     serving.happens(on.WorkersAsked(+1))
-    assert serving.actions[:1] == [do.StartWorker(4, SHOP)]
+    assert serving.actions[:1] == [do.StartWorker(4, SHOP, 1)]
     serving.passes(61)
     assert serving.said()[0] == "blog: worker 5 has not loaded the app after 60 s: killed"
     assert do.KillWorker(4) not in serving.actions

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from trivet import _trivet
-from trivet.wire.worker_control import AppTarget, Start
+from trivet.wire.worker_control import NO_HOOKS, AppTarget, Start
 from trivet.worker.asgi import AsgiServer
 
 UNKNOWN = 2**64 - 1
@@ -105,6 +105,7 @@ def play(app: App, scene: Callable[[Edge], Coroutine[Any, Any, None]], mount: st
         start = Start(
             worker=1,
             app=target,
+            hooks=NO_HOOKS,
             threads=1,
             multiprocess=False,
             mount=mount,

@@ -74,6 +74,7 @@ class WorkerProcess:
                 interface="auto",
                 async_views="shared",
             ),
+            hooks=worker_control.NO_HOOKS,
             threads=2,
             multiprocess=False,
             mount="",

@@ -16,6 +16,7 @@ from trivet.config.value.duration import Duration
 from trivet.config.value.path import expanded
 from trivet.config.value.peer import Peer
 from trivet.config.value.size import Size
+from trivet.config.value.umask import Umask
 
 _TRUE: Final = {"1", "true", "yes", "on"}
 _FALSE: Final = {"0", "false", "no", "off"}
@@ -30,6 +31,7 @@ _NOUNS: Final[Mapping[object, tuple[str, str]]] = {
         "an address to listen on",
         '"127.0.0.1:8000", ":8000", "unix:/run/app.sock" or "fd://3"',
     ),
+    Umask: ("a umask in octal", '"027"'),
     Peer: ("an address or network", '"10.0.0.0/8", "unix" or "*"'),
 }
 
@@ -169,6 +171,12 @@ def _read_size(raw: object, _base: Path) -> Size:
     raise ValueError("must be a size")
 
 
+def _read_umask(raw: object, _base: Path) -> Umask:
+    if isinstance(raw, str):
+        return Umask(raw)
+    raise ValueError("must be a umask in octal")
+
+
 def _read_bind(raw: object, _base: Path) -> Bind:
     if isinstance(raw, (str, int)) and not isinstance(raw, bool):
         return Bind.parse(str(raw))
@@ -188,6 +196,7 @@ _SCALARS: Final[Mapping[object, Any]] = {
     Path: _read_path,
     Duration: _read_duration,
     Size: _read_size,
+    Umask: _read_umask,
     Bind: _read_bind,
     Peer: _read_peer,
 }

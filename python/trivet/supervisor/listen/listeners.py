@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from trivet.config import Bind
 from trivet.errors import ConfigError
 from trivet.supervisor.listen import listen_errors
+from trivet.supervisor.start.identity import Identity
 
 BACKLOG = 4096
 """Connections that may wait for `accept`; the kernel's own limit (`somaxconn`) caps it."""
@@ -49,6 +50,11 @@ class Listener:
     def is_inherited(self) -> bool:
         """Whether another process opened it, and only it knows the address."""
         return self.name.startswith("fd://")
+
+    def give_to(self, identity: Identity | None) -> None:
+        """Let its file, if it has one, belong to whom the workers run as, as gunicorn does."""
+        if identity and self.path:
+            os.chown(self.path, identity.uid, identity.gid)
 
     def close(self) -> None:
         """Close it, and remove its file unless somebody else has put another there."""

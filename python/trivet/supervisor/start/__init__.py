@@ -1,0 +1,1 @@
+"""How processes are started: as whom, by which Python, forked of whom, and the pid file."""

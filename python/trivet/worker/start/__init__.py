@@ -1,0 +1,1 @@
+"""How a worker comes to be, beside the plain way: forked of another, and with hooks."""
