@@ -68,6 +68,22 @@ class AsgiLink:
     ) -> None:
         """Begin a response with its first content."""
 
+    def hint(
+        self,
+        number: int,
+        slot: int,
+        headers: Any,  # noqa: ANN401 - whatever the app has sent
+    ) -> None:
+        """Send early hints, before the response."""
+
+    def trailers(
+        self,
+        number: int,
+        slot: int,
+        headers: Any,  # noqa: ANN401 - whatever the app has sent
+    ) -> None:
+        """End a response with trailer fields."""
+
     def data(self, number: int, slot: int, body: bytes, ended: bool) -> None:
         """Send more content."""
 

@@ -16,6 +16,6 @@ pub use head::{Field, Head, HeadLimits, Parse, Span, Version};
 pub use known_field::KnownField;
 pub use response::{
     BadField, BodyFraming, CHUNK_END, CONTINUE, HeadWritten, LAST_CHUNK, ResponseFacts,
-    encode_chunk_prefix, encode_head, framing,
+    encode_chunk_prefix, encode_head, encode_trailers, framing,
 };
 pub use status::reason_phrase;

@@ -78,6 +78,10 @@ pub struct Reply {
     pub head: Option<Bytes>,
     /// Whether the head came with all of the content.
     pub whole: bool,
+    /// Payloads of the `Response` frames that come before the final one: early hints.
+    pub interim: VecDeque<Bytes>,
+    /// Payload of the `Trailers` frame.
+    pub trailers: Option<Bytes>,
     /// Content behind what came with the head.
     pub segments: VecDeque<Segment>,
     /// No further content comes.

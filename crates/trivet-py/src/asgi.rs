@@ -25,7 +25,8 @@ use trivet_edge::clock::now_us;
 use trivet_edge::fd_socket;
 use trivet_wire::frames::{
     Content, Flags, FrameError, HEADER_BYTES, Header, Kind, RequestView, ResponseHead,
-    UNKNOWN_LENGTH, check_hello, encode_response, put_frame, put_hello, read_amount, split_frame,
+    UNKNOWN_LENGTH, check_hello, encode_response, encode_trailers, put_frame, put_hello,
+    read_amount, split_frame,
 };
 
 pub(crate) use head::AsgiHead;
@@ -200,6 +201,33 @@ impl AsgiLink {
             head.fields(),
             body,
         );
+    }
+
+    /// Send early hints, before the response.
+    ///
+    /// Raises `TypeError` or `ValueError` that names the rule broken.
+    fn hint(&self, number: u64, slot: u16, headers: &Bound<'_, PyAny>) -> PyResult<()> {
+        let head = AsgiHead::of_fields("http.response.early_hint", 103, headers)?;
+        let parts = ResponseHead {
+            status: 103,
+            app_us: 0,
+            declared_length: UNKNOWN_LENGTH,
+            reason: b"",
+        };
+        let mut state = self.state.lock();
+        let address = (slot, number, Flags::default());
+        encode_response(state.out(), address, &parts, head.fields(), b"");
+        Ok(())
+    }
+
+    /// End a response with trailer fields.
+    ///
+    /// Raises `TypeError` or `ValueError` that names the rule broken.
+    fn trailers(&self, number: u64, slot: u16, headers: &Bound<'_, PyAny>) -> PyResult<()> {
+        let head = AsgiHead::of_fields("http.response.trailers", 200, headers)?;
+        let mut state = self.state.lock();
+        encode_trailers(state.out(), (slot, number), head.fields());
+        Ok(())
     }
 
     /// Send more content.

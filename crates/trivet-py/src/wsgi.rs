@@ -47,6 +47,20 @@ impl StartResponse {
         slf.getattr(intern!(slf.py(), "write"))
     }
 
+    /// `wsgi.early_hints`, as in gunicorn: send `103 Early Hints` with these headers, a
+    /// list of pairs of texts; nothing happens once the answer has begun.
+    fn early_hints(&self, py: Python<'_>, headers: &Bound<'_, PyAny>) -> PyResult<()> {
+        let head = Head::of_hints(headers)?;
+        if self.answer.has_sent_head(py) {
+            return Ok(());
+        }
+        match self.answer.hint(py, &head) {
+            // A client that has left needs no hints.
+            Ok(()) | Err(Stop::Enough | Stop::Gone) => Ok(()),
+            Err(Stop::Error(error)) => Err(error),
+        }
+    }
+
     /// PEP 3333's `write` callable: sends at once.
     fn write(&self, py: Python<'_>, data: &Bound<'_, PyAny>) -> PyResult<()> {
         match self.answer.put(py, data, false) {
@@ -238,6 +252,10 @@ impl WsgiWorker {
             StartResponse {
                 answer: Arc::clone(answer),
             },
+        )?;
+        environ.set_item(
+            intern!(py, "wsgi.early_hints"),
+            start_response.getattr(intern!(py, "early_hints"))?,
         )?;
         let iterable = self.app.bind(py).call1((environ, start_response))?;
         if let Some(piece) = only_piece(&iterable) {

@@ -208,7 +208,11 @@ def _http_scope(start: Start, state: dict[str, Any]) -> dict[str, Any]:
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.5"},
         "root_path": start.mount,
-        "extensions": {"http.response.pathsend": {}},
+        "extensions": {
+            "http.response.early_hint": {},
+            "http.response.pathsend": {},
+            "http.response.trailers": {},
+        },
         "state": state,
     }
 

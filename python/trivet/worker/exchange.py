@@ -56,6 +56,7 @@ class Exchange:
         "_has_content",
         "_has_ended",
         "_has_started",
+        "_has_trailers",
         "_head",
         "_is_gone",
         "_number",
@@ -66,6 +67,7 @@ class Exchange:
         "_server",
         "_slot",
         "_started",
+        "_trailers",
         "_waiter",
         "_was_read",
     )
@@ -96,6 +98,9 @@ class Exchange:
         """Bytes that came after a response without content; `None` where none may come."""
         self._has_started = False
         self._has_ended = False
+        self._has_trailers = False
+        self._trailers: list[Any] | None = None
+        """Trailer fields so far, once the content has ended; `None` before that."""
         self._is_gone = False
         self._credit = FIRST_CREDIT
         self._waiter: asyncio.Future[None] | None = None
@@ -158,14 +163,8 @@ class Exchange:
                 await self._send_long(body, ended=ended)
         elif kind == "http.response.start" and not self._head:
             self._start(message)
-        elif kind == "http.response.pathsend" and self._head and not self._has_started:
-            self._send_path(message)
-        elif kind == "http.response.body" and self._discarded is not None:
-            await self._discard(message)
         else:
-            raise asgi_errors.out_of_order(
-                kind, has_head=self._head is not None, has_ended=self._has_ended
-            )
+            await self._send_other(kind, message)
 
     # How the app ended ---------------------------------------------------------------------
 
@@ -196,6 +195,23 @@ class Exchange:
 
     # ---------------------------------------------------------------------------------------
 
+    async def _send_other(self, kind: Any, message: Message) -> None:  # noqa: ANN401 - whatever the app has sent
+        """Send what few responses have."""
+        if kind == "http.response.early_hint" and not self._head:
+            self._send_hints(message)
+        elif (
+            kind == "http.response.trailers" and self._trailers is not None and not self._has_ended
+        ):
+            self._send_trailers(message)
+        elif kind == "http.response.pathsend" and self._head and not self._has_started:
+            self._send_path(message)
+        elif kind == "http.response.body" and self._discarded is not None:
+            await self._discard(message)
+        else:
+            raise asgi_errors.out_of_order(
+                kind, has_head=self._head is not None, has_ended=self._has_ended
+            )
+
     def _start(self, message: Message) -> None:
         if "status" not in message:
             raise asgi_errors.missing("http.response.start", "status")
@@ -205,6 +221,7 @@ class Exchange:
         self._promised = head.length()
         if message["status"] in _WITHOUT_CONTENT:
             self._has_content = False
+        self._has_trailers = bool(message.get("trailers", False))
 
     def _send_now(self, body: bytes, *, ended: bool) -> bool:
         """Send content if it can leave at once; return whether it has."""
@@ -240,6 +257,11 @@ class Exchange:
 
     def _send_piece(self, body: bytes, *, ended: bool) -> None:
         link = self._server.link
+        if self._has_trailers:
+            if self._trailers is not None:
+                raise asgi_errors.out_of_order("http.response.body", has_head=True, has_ended=True)
+            if ended:
+                self._trailers, ended = [], False
         if self._has_started:
             link.data(self._number, self._slot, body, ended)
         else:
@@ -251,6 +273,22 @@ class Exchange:
         if ended:
             self._wake()
         self._server.flush_soon()
+
+    def _send_hints(self, message: Message) -> None:
+        if "links" not in message:
+            raise asgi_errors.missing("http.response.early_hint", "links")
+        headers = [(b"link", link) for link in message["links"]]
+        self._server.link.hint(self._number, self._slot, headers)
+        self._server.flush_soon()
+
+    def _send_trailers(self, message: Message) -> None:
+        assert self._trailers is not None  # noqa: S101 - the caller has looked
+        self._trailers += message.get("headers", ())
+        if not message.get("more_trailers", False):
+            self._server.link.trailers(self._number, self._slot, self._trailers)
+            self._has_ended = True
+            self._wake()
+            self._server.flush_soon()
 
     async def _send_long(self, body: bytes, *, ended: bool) -> None:
         view = memoryview(body)
@@ -273,6 +311,7 @@ class Exchange:
         try:
             if self._promised != UNKNOWN and self._has_content:
                 self._count(length, ended=True)
+            self._has_trailers = False  # a file is the end of its response
             self._send_piece(b"", ended=not self._has_content)
         except BaseException:
             os.close(descriptor)

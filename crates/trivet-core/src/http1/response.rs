@@ -85,6 +85,43 @@ pub fn encode_chunk_prefix(out: &mut Vec<u8>, len: usize) {
     out.extend_from_slice(CHUNK_END);
 }
 
+/// Append the end of content in chunks, with trailer fields (RFC 9112 section 7.1.2).
+///
+/// Left out are fields that no trailer may hold, because whoever reads them must know
+/// them before the content (RFC 9110 section 6.5.1), and what is no field at all.
+pub fn encode_trailers<'a>(out: &mut Vec<u8>, fields: impl Iterator<Item = (&'a [u8], &'a [u8])>) {
+    out.extend_from_slice(b"0\r\n");
+    for (name, value) in fields {
+        if is_token(name) && is_value(value) && may_trail(name) {
+            write_field(out, name, trim_ows(value));
+        }
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Fields of framing, routing, authentication, caching and content.
+fn may_trail(name: &[u8]) -> bool {
+    const NEVER: [&[u8]; 16] = [
+        b"age",
+        b"authorization",
+        b"cache-control",
+        b"content-encoding",
+        b"content-range",
+        b"content-type",
+        b"expires",
+        b"host",
+        b"location",
+        b"proxy-authenticate",
+        b"range",
+        b"retry-after",
+        b"set-cookie",
+        b"vary",
+        b"warning",
+        b"www-authenticate",
+    ];
+    OwnField::of(name).is_none() && !NEVER.iter().any(|never| name.eq_ignore_ascii_case(never))
+}
+
 /// Choose the framing of a response.
 ///
 /// `declared` is the app's `Content-Length`, `known` the length of the whole

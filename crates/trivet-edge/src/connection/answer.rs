@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use trivet_core::Problem;
-use trivet_core::http1::{BodyFraming, ResponseFacts, encode_head, framing};
+use trivet_core::http1::{BodyFraming, ResponseFacts, Version, encode_head, framing};
 use trivet_core::websocket::Offer;
 use trivet_wire::frames::{ResponseView, UNKNOWN_LENGTH};
 
@@ -26,6 +26,8 @@ const COPIED_BYTES: usize = 16 << 10;
 
 /// What happened while the app worked.
 enum Event {
+    /// Early hints are there.
+    Hints(Bytes),
     /// The head of the answer is there, or the failure.
     Reply,
     /// The worker asks for streamed content.
@@ -136,6 +138,13 @@ impl Connection {
         loop {
             match poll_fn(|context| self.poll_event(context, exchange, upload)).await {
                 Event::Reply => break,
+                Event::Hints(payload) => {
+                    if self.send_hints(&payload).await.is_err() {
+                        pool.cancel(exchange);
+                        record.aborted = true;
+                        return Some(After::Close);
+                    }
+                }
                 Event::Late if pool.withdraw(exchange) => {
                     self.watch.clear();
                     record.keep_alive &= upload.is_done();
@@ -285,6 +294,29 @@ impl Connection {
         }
     }
 
+    /// Send `103 Early Hints` (RFC 8297), which only HTTP/1.1 clients understand.
+    async fn send_hints(&mut self, payload: &Bytes) -> Result<(), Broken> {
+        let Ok(view) = ResponseView::parse(payload) else {
+            return Ok(());
+        };
+        if self.head.version != Version::Http11 {
+            return Ok(());
+        }
+        let facts = ResponseFacts {
+            version: self.head.version,
+            head_request: false,
+            keep_alive: true,
+            date: b"",
+            server: None,
+        };
+        let mut out = Vec::with_capacity(256);
+        let fields = view.fields();
+        if encode_head(&mut out, 103, b"", fields, BodyFraming::NoBody, &facts).is_err() {
+            return Ok(());
+        }
+        self.send(&[&out]).await
+    }
+
     /// What happens next while the app works.
     fn poll_event(
         &mut self,
@@ -293,7 +325,10 @@ impl Connection {
         upload: &mut Upload,
     ) -> Poll<Event> {
         let (is_there, wanted) = {
-            let reply = exchange.reply();
+            let mut reply = exchange.reply();
+            if let Some(payload) = reply.interim.pop_front() {
+                return Poll::Ready(Event::Hints(payload));
+            }
             (
                 reply.head.is_some() || reply.failure.is_some(),
                 reply.wanted,

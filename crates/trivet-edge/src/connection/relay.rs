@@ -6,7 +6,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use trivet_core::http1::{BodyFraming, CHUNK_END, LAST_CHUNK, encode_chunk_prefix};
+use trivet_core::field::list_elements;
+use trivet_core::http1::{
+    BodyFraming, CHUNK_END, KnownField, LAST_CHUNK, encode_chunk_prefix, encode_trailers,
+};
+use trivet_wire::frames::TrailersView;
 
 use super::log::Record;
 use super::upload::Upload;
@@ -233,6 +237,23 @@ impl Connection {
         self.poll_deadline(context).map(|_| Err(RelayEnd::Client))
     }
 
+    /// The end of content with the app's trailer fields, for a client that takes some
+    /// (`TE: trailers`, RFC 9110 section 10.1.4).
+    fn trailers(&self, exchange: &Exchange) -> Option<Vec<u8>> {
+        let payload = exchange.reply().trailers.take()?;
+        let view = TrailersView::parse(&payload).ok()?;
+        let mut codings = self
+            .head
+            .values(&self.buf, KnownField::Te)
+            .flat_map(list_elements);
+        if !codings.any(|coding| coding.eq_ignore_ascii_case(b"trailers")) {
+            return None;
+        }
+        let mut out = Vec::new();
+        encode_trailers(&mut out, view.fields());
+        Some(out)
+    }
+
     /// Send what `out` holds and then pieces of content, spilling meanwhile.
     async fn send_pieces(
         &mut self,
@@ -261,8 +282,13 @@ impl Connection {
             start = end;
         }
         parts.push(frames.get(start..).unwrap_or_default());
+        let trailers = if relay.is_chunked && is_last {
+            self.trailers(relay.exchange)
+        } else {
+            None
+        };
         if relay.is_chunked && is_last {
-            parts.push(LAST_CHUNK);
+            parts.push(trailers.as_deref().unwrap_or(LAST_CHUNK));
         }
         self.send_parts(relay, &parts).await?;
         frames.clear();

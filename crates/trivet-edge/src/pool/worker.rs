@@ -10,8 +10,8 @@ use bytes::Bytes;
 use trivet_core::dispatch::ServiceTime;
 use trivet_wire::claim::SLOTS;
 use trivet_wire::frames::{
-    Flags, FrameError, Header, Kind, NO_SLOT, address_request, check_hello, put_frame, read_amount,
-    read_close, read_failed, read_file_part,
+    Flags, FrameError, Header, Kind, NO_SLOT, TrailersView, address_request, check_hello,
+    put_frame, read_amount, read_close, read_failed, read_file_part,
 };
 
 use super::{Capacity, push_content};
@@ -337,6 +337,13 @@ impl Worker {
                     reply.ended |= ended;
                 });
             }
+            Kind::Trailers => {
+                TrailersView::parse(payload)?;
+                exchange.tell(|reply| {
+                    reply.trailers = Some(Bytes::copy_from_slice(payload));
+                    reply.ended = true;
+                });
+            }
             Kind::Failed => {
                 let (error, place) = read_failed(payload)?;
                 let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -456,6 +463,10 @@ impl Worker {
         let view = trivet_wire::frames::ResponseView::parse(payload)?;
         let app_us = view.head.app_us;
         let content = u32::try_from(view.content.len()).unwrap_or(u32::MAX);
+        if view.head.status == 103 {
+            exchange.tell(|reply| reply.interim.push_back(Bytes::copy_from_slice(payload)));
+            return Ok(());
+        }
         self.service.record(app_us);
         exchange.tell(|reply| {
             reply.app_us = app_us;

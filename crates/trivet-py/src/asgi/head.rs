@@ -31,7 +31,7 @@ impl AsgiHead {
     /// Raises `TypeError` or `ValueError` that names the rule broken.
     #[new]
     fn new(status: &Bound<'_, PyAny>, headers: &Bound<'_, PyAny>) -> PyResult<Self> {
-        Self::checked(RESPONSE, checked_status(status)?, headers)
+        Self::of_fields(RESPONSE, checked_status(status)?, headers)
     }
 
     /// The app's `content-length`, or -1 where it set none.
@@ -45,7 +45,11 @@ impl AsgiHead {
     ///
     /// # Errors
     /// `TypeError` or `ValueError` that names the rule broken.
-    fn checked(message: &str, status: u16, headers: &Bound<'_, PyAny>) -> PyResult<Self> {
+    pub(super) fn of_fields(
+        message: &str,
+        status: u16,
+        headers: &Bound<'_, PyAny>,
+    ) -> PyResult<Self> {
         let mut head = Self {
             status,
             declared_length: UNKNOWN_LENGTH,
@@ -72,12 +76,12 @@ impl AsgiHead {
     /// Check the headers and the subprotocol of `websocket.accept`.
     ///
     /// # Errors
-    /// As [`AsgiHead::checked`]; also for fields of the handshake, which are the edge's.
+    /// As [`AsgiHead::of_fields`]; also for fields of the handshake, which are the edge's.
     pub(super) fn of_accept(
         headers: &Bound<'_, PyAny>,
         subprotocol: Option<&str>,
     ) -> PyResult<Self> {
-        let mut head = Self::checked("websocket.accept", 101, headers)?;
+        let mut head = Self::of_fields("websocket.accept", 101, headers)?;
         let ours = head
             .fields()
             .map(|(name, _)| name.to_ascii_lowercase())

@@ -296,6 +296,20 @@ impl Answer {
         self.send_parts(py, &[IoSlice::new(&frame), IoSlice::new(sent_apart)], None)
     }
 
+    /// Send early hints, before the head.
+    pub(crate) fn hint(&self, py: Python<'_>, head: &Head) -> Result<(), Stop> {
+        let mut frame = Vec::with_capacity(256);
+        let parts = ResponseHead {
+            status: head.status,
+            app_us: 0,
+            declared_length: UNKNOWN_LENGTH,
+            reason: b"",
+        };
+        let address = (self.header.slot, self.header.request, Flags::default());
+        encode_response(&mut frame, address, &parts, head.fields(), b"");
+        self.send_parts(py, &[IoSlice::new(&frame)], None)
+    }
+
     fn send_data(&self, py: Python<'_>, flags: Flags, content: &[u8]) -> Result<(), Stop> {
         let len = u32::try_from(content.len()).unwrap_or(u32::MAX);
         let header = Header {

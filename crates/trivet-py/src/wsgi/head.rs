@@ -39,22 +39,41 @@ impl Head {
         };
         head.text.reserve(512);
         head.take_status(status.to_str()?)?;
+        head.take_fields(fields)?;
+        Ok(head)
+    }
+
+    /// Check the headers of early hints (RFC 8297), which are those of no response.
+    ///
+    /// # Errors
+    /// As [`Head::parse`].
+    pub(crate) fn of_hints(fields: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let mut head = Self {
+            status: 103,
+            declared_length: UNKNOWN_LENGTH,
+            ..Self::default()
+        };
+        head.take_fields(fields)?;
+        Ok(head)
+    }
+
+    fn take_fields(&mut self, fields: &Bound<'_, PyAny>) -> PyResult<()> {
         let fields = fields.cast::<PyList>().map_err(|_| {
             PyTypeError::new_err(format!(
                 "start_response: headers must be a list, not {}",
                 kind(fields)
             ))
         })?;
-        head.spans.reserve(fields.len());
+        self.spans.reserve(fields.len());
         for field in fields.iter() {
-            head.take_field(&field)?;
-            if head.text.len() + FIELD_BYTES * head.spans.len() > HEAD_BYTES {
+            self.take_field(&field)?;
+            if self.text.len() + FIELD_BYTES * self.spans.len() > HEAD_BYTES {
                 return Err(PyValueError::new_err(format!(
                     "start_response: headers are larger than {HEAD_BYTES} bytes together"
                 )));
             }
         }
-        Ok(head)
+        Ok(())
     }
 
     fn take_status(&mut self, status: &str) -> PyResult<()> {

@@ -255,3 +255,18 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn trailers_hold_what_may_come_behind_the_content() {
+    let mut out = Vec::new();
+    let fields: [(&[u8], &[u8]); 6] = [
+        (b"Server-Timing", b"app;dur=7"),
+        (b"Content-Length", b"5"),
+        (b"Transfer-Encoding", b"chunked"),
+        (b"Set-Cookie", b"a=b"),
+        (b"bad name", b"x"),
+        (b"X-Split", b"a\r\nb"),
+    ];
+    encode_trailers(&mut out, fields.into_iter());
+    assert_eq!(out, b"0\r\nServer-Timing: app;dur=7\r\n\r\n");
+}
