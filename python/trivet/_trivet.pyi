@@ -153,3 +153,6 @@ class WsgiWorker:
 
     def stop(self) -> None:
         """Let each thread leave `run` when its request is done."""
+
+    def abandon(self) -> None:
+        """Send, take and claim nothing any more: for a child that the app has forked."""

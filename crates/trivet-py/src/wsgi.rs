@@ -174,6 +174,11 @@ impl WsgiWorker {
     fn stop(&self) {
         self.link.stop();
     }
+
+    /// Send, take and claim nothing any more: for a child that the app has forked.
+    fn abandon(&self) {
+        self.link.abandon();
+    }
 }
 
 impl WsgiWorker {

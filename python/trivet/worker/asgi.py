@@ -9,7 +9,7 @@ from typing import Any
 
 from trivet import _trivet
 from trivet.wire.worker_control import Start
-from trivet.worker import asgi_errors, failure
+from trivet.worker import asgi_errors, failure, forked
 from trivet.worker.event_loop.websocket import WebSocket
 from trivet.worker.exchange import Exchange
 
@@ -114,6 +114,8 @@ class AsgiServer:
             if isinstance(error, asyncio.CancelledError):
                 raise
         finally:
+            if forked.is_child():
+                forked.leave()
             exchange.close()
             del self._running[number]
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from trivet import _trivet
 from trivet.wire.line_socket import LineSocket
 from trivet.wire.worker_control import Start, StopWorker, decode_to_worker
-from trivet.worker import failure
+from trivet.worker import failure, forked
 from trivet.worker.environ import constant_environ
 from trivet.worker.event_loop import flask_views
 from trivet.worker.file_wrapper import FileWrapper
@@ -52,6 +52,9 @@ def serve(
     shared_loop = flask_views.share_loop(app) if start.app.async_views == "shared" else None
     on_ready()
     with _Wakeup() as wakeup:
+        forked.disown_in_child(
+            [start.link_fd, start.doorbell_fd, control.fileno(), wakeup.fileno()], loop.abandon
+        )
         crew = _Crew(loop, start.threads, wakeup)
         is_orphan = _wait_for_end(control, crew, wakeup)
         loop.stop()
@@ -151,6 +154,8 @@ class _Crew:
         except BaseException:  # noqa: BLE001 - the outer end of a thread
             self.has_crashed = True
             sys.stderr.write(traceback.format_exc())
+        if forked.is_child():
+            forked.leave()
         # One thread that has ended means that all are ending: the link is gone.
         with contextlib.suppress(OSError):
             self._wakeup.wake()

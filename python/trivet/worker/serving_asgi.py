@@ -8,6 +8,7 @@ from collections.abc import Callable
 from trivet.errors import AppLoadError
 from trivet.wire.line_socket import LineSocket
 from trivet.wire.worker_control import Start, StopWorker, decode_to_worker
+from trivet.worker import forked
 from trivet.worker.asgi import AsgiApp, AsgiServer
 from trivet.worker.event_loop import new_event_loop
 from trivet.worker.lifespan import Lifespan, LifespanError
@@ -48,6 +49,7 @@ async def _serve(
             detail=str(error),
         ) from error
     server = AsgiServer(app, start, lifespan.state)
+    forked.disown_in_child([start.link_fd, control.fileno()], lambda: None)
     on_ready()
     is_orphan = await _wait_for_end(control, server)
     stopping = server.stop()

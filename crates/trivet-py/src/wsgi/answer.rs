@@ -115,9 +115,11 @@ impl Answer {
         }
     }
 
-    /// Whether the client left before the answer's end.
+    /// Whether the client left before the answer's end, or in the middle of its content.
     pub(crate) fn is_gone(&self, py: Python<'_>) -> bool {
+        let cancelled = |stream: &mut Stream| stream.cancelled.then_some(());
         self.progress.lock_py_attached(py).stage == Stage::Gone
+            || self.link.try_for(self.header.request, cancelled).is_some()
     }
 
     /// How much the client has got, as `trivet.worker.failure` calls it.

@@ -11,6 +11,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::io::IoSlice;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use rustix::event::{PollFd, PollFlags, poll};
@@ -98,6 +99,9 @@ pub(crate) struct Link {
     /// A thread is in the middle of a frame.
     sending: Mutex<bool>,
     sent: Condvar,
+    /// This is a forked child's copy: nothing here is to be touched, not even a lock,
+    /// whose holder may not be there.
+    abandoned: AtomicBool,
 }
 
 /// What a thread that looks for work is to do.
@@ -123,7 +127,17 @@ impl Link {
             input: Mutex::default(),
             sending: Mutex::new(false),
             sent: Condvar::new(),
+            abandoned: AtomicBool::new(false),
         }
+    }
+
+    /// Be of no further use, in a child that the app has forked.
+    pub(crate) fn abandon(&self) {
+        self.abandoned.store(true, Ordering::Relaxed);
+    }
+
+    fn is_abandoned(&self) -> bool {
+        self.abandoned.load(Ordering::Relaxed)
     }
 
     pub(crate) fn claim(&self) -> &ClaimMap {
@@ -136,6 +150,9 @@ impl Link {
     /// caller makes one more, which calls [`Link::enter`], or says that there
     /// can be no more with [`Link::cannot_grow`].
     pub(crate) fn turn(&self) -> (Turn, bool) {
+        if self.is_abandoned() {
+            return (Turn::Leave, false);
+        }
         let mut state = self.state.lock();
         let turn = if let Some(job) = state.pending.pop_front() {
             Turn::Run(job)
@@ -241,12 +258,18 @@ impl Link {
 
     /// Keep track of what the edge says about `request` from now on.
     pub(crate) fn open_stream(&self, request: u64, credit: u64) {
+        if self.is_abandoned() {
+            return;
+        }
         let mut state = self.state.lock();
         let stream = state.streams.entry(request).or_default();
         stream.credit = credit;
     }
 
     pub(crate) fn close_stream(&self, request: u64) {
+        if self.is_abandoned() {
+            return;
+        }
         self.state.lock().streams.remove(&request);
     }
 
@@ -256,6 +279,9 @@ impl Link {
         request: u64,
         ready: impl FnOnce(&mut Stream) -> Option<T>,
     ) -> Option<T> {
+        if self.is_abandoned() {
+            return None;
+        }
         ready(self.state.lock().streams.get_mut(&request)?)
     }
 
@@ -267,6 +293,9 @@ impl Link {
         request: u64,
         mut ready: impl FnMut(&mut Stream) -> Option<T>,
     ) -> Result<T, Closed> {
+        if self.is_abandoned() {
+            return Err(Closed);
+        }
         let mut has_read = false;
         let mut state = self.state.lock();
         loop {
@@ -310,6 +339,9 @@ impl Link {
         parts: &[IoSlice<'_>],
         descriptor: Option<&OwnedFd>,
     ) -> Result<Sending, Closed> {
+        if self.is_abandoned() {
+            return Err(Closed);
+        }
         let total = parts.iter().map(|part| part.len()).sum();
         let mut busy = self.sending.lock();
         if *busy {
