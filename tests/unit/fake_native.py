@@ -52,6 +52,9 @@ class WsgiWorker:
     def stop(self) -> None:
         os.eventfd_write(self._stop, 1)
 
+    def abandon(self) -> None:
+        """No app here forks."""
+
     def _call(self, method: str, path: str) -> bytes:
         status: list[str] = []
 
