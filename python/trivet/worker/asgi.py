@@ -154,6 +154,8 @@ class AsgiServer:
             if isinstance(error, asyncio.CancelledError):
                 raise
         finally:
+            if forked.is_child():
+                forked.leave()
             socket.close()
             del self._sockets[number]
 
