@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bench import procfs, wrk
+from bench import echo, procfs, wrk
 from bench.ports import LOOPBACK
 from bench.running import Running, StartError
 from bench.servers import TRIVET, Server
@@ -124,7 +124,7 @@ def start_all(
 def take_turn(workload: Workload, running: Running, plan: Plan, number: int) -> Turn:
     """Warm one server up and load it once."""
     url = f"http://{LOOPBACK}:{running.port}{workload.path}"
-    wrk.run(url, workload.load, plan.warm_up_seconds)
+    generate(url, workload.load, plan.warm_up_seconds)
     if not workload.slow_clients:
         return load(running, url, workload.load, plan, number)
     alone = wrk.run(url, workload.load, plan.seconds)
@@ -134,6 +134,12 @@ def take_turn(workload: Workload, running: Running, plan: Plan, number: int) -> 
         turn = load(running, url, workload.load, plan, number, alone_rate=alone.rate)
     running.wait_ready(workload.path, RECOVERY_SECONDS)
     return turn
+
+
+def generate(url: str, how: wrk.Load, seconds: int) -> wrk.Result:
+    """Load a server with what the workload needs."""
+    run = echo.run if how.is_websocket else wrk.run
+    return run(url, how, seconds)
 
 
 def load(
@@ -147,7 +153,7 @@ def load(
 ) -> Turn:
     """Run wrk once and read the process table on both sides of it."""
     before, stolen_before = running.tree(), procfs.stolen_ticks()
-    result = wrk.run(url, how, plan.seconds)
+    result = generate(url, how, plan.seconds)
     after, stolen_after = running.tree(), procfs.stolen_ticks()
     memory = procfs.memory(process.pid for process in after)
     stolen, total = (new - old for new, old in zip(stolen_after, stolen_before, strict=True))

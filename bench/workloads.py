@@ -106,4 +106,13 @@ WORKLOADS = [
         interface="asgi",
         is_default=False,
     ),
+    Workload(
+        name="websocket",
+        title="Echo over 1,000 WebSockets, each waiting for its answer",
+        app="asgi_bare:echo",
+        is_right=is_hello,
+        interface="asgi",
+        load=Load(connections=1000, is_websocket=True),
+        is_default=False,
+    ),
 ]

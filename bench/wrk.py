@@ -24,10 +24,11 @@ class WrkError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """How wrk loads a server; `script` is a Lua file."""
+    """How a server is loaded: by wrk, where `script` is a Lua file, or by `bench.echo`."""
 
     connections: int = 32
     script: Path | None = None
+    is_websocket: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
