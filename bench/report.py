@@ -49,9 +49,10 @@ def workload_section(
     stolen = max((turn.stolen for turn in measurement.turns), default=0.0)
     rounds = f"{plan.rounds} interleaved rounds of {plan.seconds} s"
     warm_up = f"each after a warm-up of {plan.warm_up_seconds} s"
-    wrk = f"`wrk -t1 -c{workload.load.connections}` on the same machine"
+    load = workload.load
+    tool = "`bench.echo` with" if load.is_websocket else "`wrk -t1`,"
     notes = [
-        f"{rounds}, {warm_up}; {wrk}.",
+        f"{rounds}, {warm_up}; {tool} {load.connections} connections on the same machine.",
         f"At most {stolen:.1%} of the CPU time of a turn went to other guests of the host.",
     ]
     if any(not row.is_clean for row in rows.values()):
