@@ -90,8 +90,8 @@ class AsgiLink:
     def file(self, number: int, slot: int, fd: int, offset: int, length: int) -> None:
         """Send a part of a file as the rest of the content; takes over `fd`."""
 
-    def fail(self, number: int, slot: int, error: str, place: str) -> None:
-        """Say that the app broke."""
+    def fail(self, number: int, slot: int, error: str, place: str, trace: str) -> None:
+        """Say that the app broke; with a `trace`, the operator is told."""
 
     def accept(
         self,
@@ -140,7 +140,7 @@ class WsgiWorker:
         file_wrapper: type,
         raw_stream: Callable[[StreamedContent], Any],
         locate: Callable[[Any], Any],
-        on_error: Callable[[str, str, str, BaseException, Any, Any], tuple[str, str]],
+        on_error: Callable[[str, str, str, BaseException, Any, Any], tuple[str, str, str]],
     ) -> WsgiWorker:
         """Take over the descriptors and greet the edge."""
 

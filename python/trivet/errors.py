@@ -56,6 +56,7 @@ CODES: Final[Mapping[str, str]] = {
     "control.forbidden": "Only the user who runs the stand, or root, may tell it what to do.",
     "control.no_app": "The stand has no app of this name.",
     "control.no_answer": "The stand did not answer in time.",
+    "control.no_incident": "The stand keeps no incident with this id.",
     "control.no_stand": "No stand was found that the command could be for.",
     "control.several": "Several stands run, and nothing says which one is meant.",
     "control.stopping": "The stand is stopping, and does nothing else any more.",

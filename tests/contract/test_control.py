@@ -71,7 +71,35 @@ def _message_types() -> list[type[msgspec.Struct]]:
 
 @given(
     st.one_of(
-        st.builds(control.WorkerLost, worker=U32, reason=TEXT, started=U32, retried=U32),
+        st.builds(
+            control.WorkerLost,
+            worker=U32,
+            reason=TEXT,
+            started=U32,
+            retried=U32,
+            broke_contract=st.booleans(),
+        ),
+        st.builds(
+            control.RequestFailed,
+            worker=U32,
+            request=st.builds(
+                control.FailedRequest,
+                id=TEXT,
+                method=TEXT,
+                target=TEXT,
+                client=TEXT,
+                attempts=U32,
+                received_unix_us=U32,
+                handed_out_us=st.none() | U32,
+                started_us=st.none() | U32,
+                answered_us=st.none() | U32,
+                failed_us=U32,
+                outcome=st.sampled_from(["answered", "cut", "gone", "retried"]),
+                status=U32,
+            ),
+            raised=st.none() | st.builds(control.Raised, error=TEXT, place=TEXT, trace=TEXT),
+            dropped=U32,
+        ),
         st.builds(control.WorkerDrained, worker=U32),
         st.builds(control.Ready, version=U32, pid=U32),
         st.builds(control.Refused, reason=TEXT),

@@ -69,9 +69,10 @@ class WsgiWorker:
             body = b"".join(app(environ, start_response))
         except Exception as error:  # noqa: BLE001 - as the native loop
             on_error = self.options["on_error"]
-            summary, place = on_error(
+            summary, place, trace = on_error(
                 "id-1", method, path, error, "cut" if status else "unsent", None
             )
+            assert trace.endswith(f"{summary}\n")
             return f"500 {summary} | {place}\n".encode()
         return status[0].encode() + b" " + body + b"\n"
 

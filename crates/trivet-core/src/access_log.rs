@@ -14,6 +14,8 @@ mod text;
 use crate::http_date::DateTime;
 use keys::Style;
 
+pub use redact::redact;
+
 /// What is known about a finished request.
 #[derive(Clone, Copy, Debug)]
 pub struct AccessRecord<'a> {

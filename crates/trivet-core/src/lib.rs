@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 pub mod access_log;
+pub mod budget;
 pub mod dispatch;
 pub mod field;
 pub mod forwarded;

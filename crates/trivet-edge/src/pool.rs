@@ -8,6 +8,7 @@
 //! process, or another thread of their process is woken for them.
 
 mod handout;
+mod report;
 mod rescue;
 mod socket;
 #[cfg(test)]
@@ -29,6 +30,7 @@ use trivet_wire::frames::{Flags, FrameError, HEADER_BYTES, Kind, put_frame, spli
 
 use crate::claim_map::ClaimMap;
 use crate::clock::now_us;
+use crate::control::Outbox;
 use crate::exchange::{Exchange, Reply, Segment, Stage};
 pub(crate) use worker::{Outgoing, Worker};
 
@@ -53,6 +55,7 @@ struct State {
     next_number: u64,
     /// Whether the workers run event loops; unknown before the first one.
     has_event_loops: Option<bool>,
+    reporter: report::Reporter,
 }
 
 /// What a worker can do at once.
@@ -87,6 +90,11 @@ impl Pool {
             arrived: Notify::new(),
             response_memory,
         }
+    }
+
+    /// Tell the supervisor from now on about requests that go wrong.
+    pub(crate) fn report_to(&self, outbox: Outbox) {
+        self.state.lock().reporter.set_outbox(outbox);
     }
 
     /// Give a request to a worker, or to the queue.
@@ -298,6 +306,9 @@ impl Pool {
         while let Some((header, payload)) = split_frame(input.get(taken..).unwrap_or_default())? {
             taken += HEADER_BYTES + payload.len();
             worker.take_frame(&header, payload, descriptors, self.response_memory)?;
+        }
+        for raised in worker.take_raised() {
+            state.reporter.raised(number, raised);
         }
         state.pump();
         Ok(taken)

@@ -97,6 +97,9 @@ async fn live(control: OwnedFd) -> i32 {
     for pool in shared.apps.pools() {
         tasks.push(tokio::spawn(rescue(Arc::clone(pool))));
     }
+    for pool in shared.apps.pools() {
+        pool.report_to(outbox.clone());
+    }
     outbox.send(FromEdge::Ready {
         version: WIRE_VERSION,
         pid: std::process::id(),
@@ -286,6 +289,7 @@ impl Stage<'_> {
                         reason,
                         started: 0,
                         retried: 0,
+                        broke_contract: false,
                     });
                 }
             }
@@ -357,6 +361,7 @@ async fn converse(link: Link, worker: u32, pool: Arc<Pool>, outbox: Outbox) {
         LinkEnd::Drained => FromEdge::WorkerDrained { worker },
         end => FromEdge::WorkerLost {
             worker,
+            broke_contract: matches!(end, LinkEnd::Frame(_)),
             reason: end.to_string(),
             started: losses.started,
             retried: losses.retried,

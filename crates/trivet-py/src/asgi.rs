@@ -264,14 +264,14 @@ impl AsgiLink {
     }
 
     /// Say that the app broke, and no more of the response comes.
-    fn fail(&self, number: u64, slot: u16, error: &str, place: &str) {
+    fn fail(&self, number: u64, slot: u16, error: &str, place: &str, trace: &str) {
+        let raised = trivet_wire::frames::RaisedView {
+            error: error.as_bytes(),
+            place: place.as_bytes(),
+            trace: trace.as_bytes(),
+        };
         let mut state = self.state.lock();
-        trivet_wire::frames::put_failed(
-            state.out(),
-            (slot, number),
-            error.as_bytes(),
-            place.as_bytes(),
-        );
+        trivet_wire::frames::put_failed(state.out(), (slot, number), &raised);
     }
 
     /// Accept a WebSocket: its frames have no slot from here on.

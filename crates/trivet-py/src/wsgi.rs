@@ -204,7 +204,7 @@ impl WsgiWorker {
         ));
         let request = match parsed {
             Ok(request) => request,
-            Err(error) => return answer.fail(py, &error.to_string(), ""),
+            Err(error) => return answer.fail(py, &error.to_string(), "", ""),
         };
         let streamed = request.head.content == Content::Stream;
         if streamed {
@@ -238,7 +238,7 @@ impl WsgiWorker {
             {
                 self.report(py, &request, &answer, &error, source.as_ref());
             }
-            Err(Stop::Error(_) | Stop::Gone) => answer.fail(py, "", ""),
+            Err(Stop::Error(_) | Stop::Gone) => answer.fail(py, "", "", ""),
             Ok(()) | Err(Stop::Enough) => {}
         }
         answer.close(py);
@@ -329,13 +329,13 @@ impl WsgiWorker {
             .on_error
             .bind(py)
             .call1(arguments)
-            .and_then(|told| told.extract::<(String, String)>());
-        let (summary, place) = told.unwrap_or_else(|second| {
+            .and_then(|told| told.extract::<(String, String, String)>());
+        let (summary, place, trace) = told.unwrap_or_else(|second| {
             // The log cannot be written, or the app's own objects raise when they are shown.
             second.write_unraisable(py, Some(self.on_error.bind(py)));
-            (error.to_string(), String::new())
+            (error.to_string(), String::new(), String::new())
         });
-        answer.fail(py, &summary, &place);
+        answer.fail(py, &summary, &place, &trace);
     }
 }
 

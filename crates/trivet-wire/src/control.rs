@@ -95,6 +95,20 @@ pub enum FromEdge {
         started: u32,
         /// Requests that were sent to another worker, or will be.
         retried: u32,
+        /// Whether it said what no worker may say.
+        broke_contract: bool,
+    },
+    /// A request went wrong: the app raised, or its worker was lost (then this
+    /// comes before the worker's `WorkerLost`).
+    RequestFailed {
+        /// The worker's number.
+        worker: u32,
+        /// Which request, and how far it had come.
+        request: Box<FailedRequest>,
+        /// What the app raised; `null` where the worker was lost.
+        raised: Option<Raised>,
+        /// Failures that were not told since the edge's start: there were too many.
+        dropped: u64,
     },
     /// A draining worker has no request left; its connection is closed.
     WorkerDrained {
@@ -123,6 +137,62 @@ pub enum FromEdge {
         /// The workers that it hands requests to, or waits for.
         workers: Vec<WorkerLoad>,
     },
+}
+
+/// A request that went wrong. Holds no field and no content of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FailedRequest {
+    /// The id that log lines and error pages of this request carry.
+    pub id: String,
+    /// The method.
+    pub method: String,
+    /// The target as sent, with secrets in its query replaced.
+    pub target: String,
+    /// The client's address; empty for a Unix socket.
+    pub client: String,
+    /// How many workers had it, this one included.
+    pub attempts: u32,
+    /// When it had come, µs since 1970. All further times count from here, in µs.
+    pub received_unix_us: u64,
+    /// When it was handed to the worker.
+    pub handed_out_us: Option<u64>,
+    /// When Python began with it.
+    pub started_us: Option<u64>,
+    /// How long the app took until the head of its answer was there.
+    pub answered_us: Option<u64>,
+    /// When it failed.
+    pub failed_us: u64,
+    /// What the client gets.
+    pub outcome: Outcome,
+    /// The status of that; 0 where there is none, or none yet.
+    pub status: u32,
+}
+
+/// What becomes of a request that went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The client gets an error page.
+    Answered,
+    /// The client had a part of the answer, and sees that no more comes.
+    Cut,
+    /// The client had gone away.
+    Gone,
+    /// Another worker gets it.
+    Retried,
+}
+
+/// What the app raised.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Raised {
+    /// `ZeroDivisionError: division by zero`.
+    pub error: String,
+    /// `app.py:17 in boom`.
+    pub place: String,
+    /// The traceback.
+    pub trace: String,
 }
 
 /// What a worker has to do, as the edge sees it.

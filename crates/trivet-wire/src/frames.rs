@@ -26,8 +26,8 @@ pub use reader::Reader;
 pub use request::{Content, FieldView, RequestHead, RequestView, address_request, encode_request};
 pub use response::{ResponseHead, ResponseView, TrailersView, encode_response, encode_trailers};
 pub use small::{
-    check_hello, message_cost, put_close, put_failed, put_hello, read_amount, read_close,
-    read_failed, read_file_part,
+    RaisedView, check_hello, message_cost, put_close, put_failed, put_hello, read_amount,
+    read_close, read_failed, read_file_part,
 };
 pub use value::{Frame, FrameValue};
 

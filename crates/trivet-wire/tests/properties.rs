@@ -116,7 +116,11 @@ fn value() -> impl Strategy<Value = FrameValue> {
         bytes(300).prop_map(|data| FrameValue::Data { data }),
         (0u64..1 << 62, 0u64..1 << 62)
             .prop_map(|(offset, length)| FrameValue::File { offset, length }),
-        (bytes(40), bytes(40)).prop_map(|(error, place)| FrameValue::Failed { error, place }),
+        (bytes(40), bytes(40), bytes(90)).prop_map(|(error, place, trace)| FrameValue::Failed {
+            error,
+            place,
+            trace
+        }),
         any::<u32>().prop_map(|bytes| FrameValue::Read { bytes }),
         prop::collection::vec((bytes(20), bytes(30)), 0..6)
             .prop_map(|fields| FrameValue::Trailers { fields }),

@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "reload": "Let new workers take over in the running stand.",
     "scale": "Have more or fewer workers in the running stand.",
     "stop": "Stop the running stand.",
+    "incidents": "List what went wrong in the running stand, or show one of them in full.",
     "healthcheck": "Exit with 0 if the running stand answers requests.",
 }
 """The commands and their one line of help, so that listing them imports none of them."""

@@ -201,7 +201,13 @@ class _Loading:
             return None
 
     def _check_folders(self) -> None:
-        for path in ("chdir", "app_dir", "buffers.folder", "reload.directories"):
+        for path in (
+            "chdir",
+            "app_dir",
+            "buffers.folder",
+            "incidents.directory",
+            "reload.directories",
+        ):
             self._check_folder(self._highest(path), self.values[path])
 
     def _check_folder(self, raw: Raw | None, value: Any) -> None:  # noqa: ANN401 - as above

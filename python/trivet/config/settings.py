@@ -9,6 +9,7 @@ from msgspec import Struct
 from trivet.config.buffers import Buffers
 from trivet.config.control import Control
 from trivet.config.hooks import Hooks
+from trivet.config.incidents import Incidents
 from trivet.config.limits import Limits
 from trivet.config.log import Log
 from trivet.config.option import Option
@@ -146,6 +147,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     hooks: Hooks = Hooks()
     reload: Reload = Reload()
     control: Control = Control()
+    incidents: Incidents = Incidents()
 
     route: Annotated[
         tuple[Route, ...],

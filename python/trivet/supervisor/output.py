@@ -28,7 +28,12 @@ SINK_BYTES = 1 << 20
 HOLD_S = 0.2
 """How long a traceback's lines wait for each other: Python writes them one by one."""
 
+TAIL_BYTES = 32 << 10
+"""What is kept of a worker's standard error: the stacks of all threads, as it dies."""
+
 _READ_BYTES = 64 << 10
+_LAST_READS = 64
+"""A pipe holds a buffer full; more reads than that many would follow a child of the worker's."""
 _STDOUT, _STDERR = 1, 2
 
 Format = Callable[[bytes], bytes]
@@ -101,6 +106,8 @@ class OutputReader:
         self._form = form
         self._flush_at: float | None = None
         self._partial = bytearray()
+        self.tail = b""
+        """The last that was read, `TAIL_BYTES` at the most."""
         self.sink = sink
         self.at_eof = False
 
@@ -120,6 +127,7 @@ class OutputReader:
         if not chunk:
             self.close()
             return False
+        self.tail = (self.tail + chunk)[-TAIL_BYTES:]
         self._partial += chunk
         *lines, rest = self._partial.split(b"\n")
         self._partial = rest
@@ -177,6 +185,7 @@ class OutputCollector:
         self._as_json = as_json
         self._readers: set[OutputReader] = set()
         self._paused: set[OutputReader] = set()
+        self._errors: dict[int, OutputReader] = {}
         self.stderr = Sink(_STDERR, wake)
         self.stdout = self.stderr if _are_the_same() else Sink(_STDOUT, wake)
 
@@ -192,6 +201,18 @@ class OutputCollector:
             reader = OutputReader(pipe, sink, form)
             self._readers.add(reader)
             self._listen_to(reader)
+            if level == "error":
+                self._errors[worker] = reader
+
+    def last_words(self, worker: int) -> bytes:
+        """Return the end of what a dead worker wrote to standard error; once for each."""
+        reader = self._errors.pop(worker, None)
+        if reader is None:
+            return b""
+        for _ in range(_LAST_READS):
+            if reader.at_eof or reader in self._paused or not self._read(reader):
+                break
+        return reader.tail
 
     def resume(self) -> None:
         """Read on where a sink has room again."""
@@ -226,11 +247,15 @@ class OutputCollector:
             self._selector.unregister(reader)
             self._paused.add(reader)
             return
+        self._read(reader)
+
+    def _read(self, reader: OutputReader) -> bool:
         descriptor = reader.fileno()
-        reader.read()
+        has_more = reader.read()
         if reader.at_eof:
             self._selector.unregister(descriptor)
             self._readers.discard(reader)
+        return has_more
 
 
 def plain(line: bytes) -> bytes:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from trivet.config import ConfiguredApp, Loaded, Settings, to_edge_config
 from trivet.config.discovery import Discovered
+from trivet.config.incidents import Incidents
 from trivet.errors import wants_colour
 from trivet.supervisor.fleet import FleetPlan
 from trivet.supervisor.listen.listeners import Listener
@@ -59,6 +60,7 @@ class Plan:
     """By the number that the edge knows them by."""
     control: str | None
     """Where the control socket is: a path, `@`, or `None` for none."""
+    incidents: Incidents
     identity: Identity | None
     """As whom the edge runs; `None` for who the supervisor is."""
     watch: tuple[Sequence[Path], Sequence[str], Sequence[str]] | None
@@ -83,6 +85,7 @@ def make_plan(loaded: Loaded, apps: Sequence[Discovered], listeners: Sequence[Li
         listeners=listeners,
         apps=[_app_plan(configured, app) for configured, app in found],
         control=loaded.settings.control.socket,
+        incidents=loaded.settings.incidents,
         identity=identity_of(loaded.settings.server.user, loaded.settings.server.group),
         watch=_watch(loaded),
         screen=_screen(loaded, apps, listeners),

@@ -24,6 +24,7 @@ from trivet.supervisor.control.desk import Desk, Standing
 from trivet.supervisor.control.server import ControlServer, ControlSocketError
 from trivet.supervisor.control.snapshot import Snapshot
 from trivet.supervisor.deaths import Death, OutOfMemoryCounter, death_from_status, ended_children
+from trivet.supervisor.incidents.box import BlackBox
 from trivet.supervisor.output import OutputCollector
 from trivet.supervisor.plan import Plan
 from trivet.supervisor.policy import Policy
@@ -72,7 +73,14 @@ class Stand:
             graceful_s=max(app.fleet.graceful_s for app in plan.apps),
             folder=os.getcwd(),
         )
-        self._desk = Desk(self, standing, self._events.append)
+        self._box = BlackBox(
+            most=plan.incidents.keep,
+            most_bytes=plan.incidents.memory.bytes,
+            directory=plan.incidents.directory,
+            warn=lambda text: self._write_error(self._voice.line(text, "warning")),
+            snapshot=self.snapshot,
+        )
+        self._desk = Desk(self, standing, self._box, self._events.append)
         self._control: ControlServer | None = None
         self._exit_code: int | None = None
 
@@ -137,6 +145,7 @@ class Stand:
         self._carry_out(self._policy.tick(time.monotonic()))
         self._take_events()
         self._desk.tick(time.monotonic())
+        self._box.tick(time.monotonic())
         if self._control:
             self._control.tick(time.monotonic())
         self._watch_for_room()
@@ -157,6 +166,7 @@ class Stand:
             self._policy.next_deadline(),
             self._output.next_deadline(),
             self._desk.next_deadline(),
+            self._box.next_deadline(),
             self._control.next_deadline() if self._control else None,
         ]
         deadline = min((time for time in times if time is not None), default=None)
@@ -235,6 +245,7 @@ class Stand:
         )
         self._tell_edge_with(message, worker.descriptors)
         worker.close_descriptors()
+        self._box.on_serving(action.worker)
 
     def _stop_worker(self, action: do.StopWorker) -> None:
         """Say it both ways: a worker that still imports the app does not read messages."""
@@ -286,6 +297,7 @@ class Stand:
             edge.process.returncode = os.waitstatus_to_exitcode(status)
             self._read_edge(edge)
             self.forget(edge.control)
+            self._box.on_edge_exited(death)
             self._events.append(on.EdgeExited(death))
             return
         found = next((each for each in self._workers.items() if each[1].process.pid == pid), None)
@@ -298,6 +310,7 @@ class Stand:
         del self._workers[number]
         self.forget(worker.control)
         worker.close_descriptors()
+        self._box.on_worker_exited(number, death, self._output.last_words(number))
         self._events.append(on.WorkerExited(number, death))
 
     # What fork servers need (`fork_servers.Host`)
@@ -319,6 +332,7 @@ class Stand:
         self._workers[number] = worker
         self.watch(worker.control, lambda: self._read_worker(number, worker))
         self._output.add(number, worker.stdout, worker.stderr)
+        self._box.on_start(number, worker.process.pid)
 
     def on_event(self, event: on.Event) -> None:
         """Hand an event to the policy, in its turn."""
@@ -349,7 +363,10 @@ class Stand:
                 event = _ready(message)
             case control.Refused():
                 event = on.EdgeRefused(message.reason)
+            case control.RequestFailed():
+                self._box.on_request_failed(message)
             case control.WorkerLost():
+                self._box.on_worker_lost(message)
                 event = on.WorkerLost(
                     message.worker, message.reason, message.started, message.retried
                 )
@@ -457,6 +474,7 @@ class Stand:
             self._select(rest)
         if self._control:
             self._control.close()
+        self._box.close()
         self._output.close(FLUSH_S)
         self._close_listeners(do.CloseListeners())
         self._selector.close()

@@ -5,7 +5,7 @@ defaults, unknown fields refused. A message may own descriptors, which travel wi
 (`SCM_RIGHTS`); its `fds` says how many, and the receiver takes that many in order.
 """
 
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -102,6 +102,44 @@ class WorkerLost(_Message, frozen=True, tag="worker_lost"):
     reason: str
     started: U32
     retried: U32
+    broke_contract: bool
+
+
+class FailedRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A request that went wrong; the times count from `received_unix_us`, in microseconds."""
+
+    id: str
+    method: str
+    target: str
+    client: str
+    attempts: U32
+    received_unix_us: U64
+    handed_out_us: U64 | None
+    started_us: U64 | None
+    answered_us: U64 | None
+    failed_us: U64
+    outcome: Literal["answered", "cut", "gone", "retried"]
+    status: U32
+
+
+class Raised(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the app raised, where, and its traceback."""
+
+    error: str
+    place: str
+    trace: str
+
+
+class RequestFailed(_Message, frozen=True, tag="request_failed"):
+    """A request went wrong: the app raised, or its worker was lost (`raised` is `None` then).
+
+    `dropped` counts those that were not told since the edge's start, because there were too many.
+    """
+
+    worker: U32
+    request: FailedRequest
+    raised: Raised | None
+    dropped: U64
 
 
 class WorkerDrained(_Message, frozen=True, tag="worker_drained"):
@@ -139,7 +177,7 @@ class Status(_Message, frozen=True, tag="status"):
 ToEdge: TypeAlias = (
     Configure | AddWorker | DrainWorker | WorkerDied | Drain | Stop | ReopenLogs | StatusAsked
 )
-FromEdge: TypeAlias = Ready | Refused | WorkerLost | WorkerDrained | Log | Status
+FromEdge: TypeAlias = Ready | Refused | WorkerLost | RequestFailed | WorkerDrained | Log | Status
 
 _encoder = msgspec.json.Encoder()
 _to_edge: msgspec.json.Decoder[ToEdge] = msgspec.json.Decoder(ToEdge)

@@ -12,6 +12,7 @@ import msgspec
 
 from trivet.wire import stand_address
 from trivet.wire.edge_config import U32, U64
+from trivet.wire.incident import Incident, Kind
 from trivet.wire.worker_control import LoadFailure
 
 STAND_CONTROL_VERSION = stand_address.STAND_CONTROL_VERSION
@@ -82,6 +83,18 @@ class ReloadAsked(_Message, frozen=True, tag="reload"):
     """Have new workers. Answered by `Reloaded`: with `wait` once it is known how it went."""
 
     wait: bool
+
+
+class IncidentsAsked(_Message, frozen=True, tag="incidents"):
+    """What went wrong lately? At most `limit` of them, answered by `Incidents`."""
+
+    limit: Annotated[int, msgspec.Meta(ge=1, le=1000)]
+
+
+class IncidentAsked(_Message, frozen=True, tag="incident"):
+    """What do you know of this one? Answered by `FoundIncidents`."""
+
+    id: Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 
 
 # Replies
@@ -212,10 +225,55 @@ class Reloaded(_Message, frozen=True, tag="reloaded"):
     failure: LoadFailure | None
 
 
+class IncidentRow(_Record, frozen=True):
+    """An incident in short: of its requests the first one."""
+
+    id: str
+    time: float
+    kind: Kind
+    summary: str
+    app: str
+    worker: U32 | None
+    method: str
+    target: str
+    status: U32
+
+
+class Incidents(_Message, frozen=True, tag="incidents"):
+    """The newest first; `total` counts those of this stand, `dropped` those never recorded."""
+
+    incidents: tuple[IncidentRow, ...]
+    total: U64
+    dropped: U64
+
+
+class FoundIncidents(_Message, frozen=True, tag="found_incidents"):
+    """All that is known of those with the id, the newest first."""
+
+    incidents: tuple[Incident, ...]
+
+
 Request: TypeAlias = (
-    HealthAsked | IdentityAsked | StatusAsked | StopAsked | ScaleAsked | ReloadAsked
+    HealthAsked
+    | IdentityAsked
+    | StatusAsked
+    | StopAsked
+    | ScaleAsked
+    | ReloadAsked
+    | IncidentsAsked
+    | IncidentAsked
 )
-Reply: TypeAlias = Refused | Health | Identity | StandStatus | Stopping | Scaled | Reloaded
+Reply: TypeAlias = (
+    Refused
+    | Health
+    | Identity
+    | StandStatus
+    | Stopping
+    | Scaled
+    | Reloaded
+    | Incidents
+    | FoundIncidents
+)
 
 
 class _Versioned(msgspec.Struct):

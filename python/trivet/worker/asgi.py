@@ -108,7 +108,7 @@ class AsgiServer:
                 raise asgi_errors.returned_early(has_head=exchange.has_head)  # noqa: TRY301 - as above
         except BaseException as error:
             if asgi_errors.comes_from_a_gone_client(error):
-                exchange.fail("the client has gone away", "")
+                exchange.fail("the client has gone away", "", "")
             else:
                 self._report(exchange, scope, error)
             if isinstance(error, asyncio.CancelledError):

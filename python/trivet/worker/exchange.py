@@ -168,11 +168,11 @@ class Exchange:
 
     # How the app ended ---------------------------------------------------------------------
 
-    def fail(self, error: str, place: str) -> None:
+    def fail(self, error: str, place: str, trace: str) -> None:
         """Tell the edge that no more of the response comes."""
         if not self._has_ended:
             self._has_ended = True
-            self._server.link.fail(self._number, self._slot, error, place)
+            self._server.link.fail(self._number, self._slot, error, place, trace)
             self._server.flush_soon()
 
     def close(self) -> None:

@@ -16,6 +16,10 @@ from typing import Any, Literal
 from trivet.worker import traces
 from trivet.worker.interface import layers
 
+TRACE_CHARACTERS = 12_000
+"""Most of a traceback that an incident keeps; UTF-8 makes at most 48 KB of it, which a frame's
+string can carry. The log has all of it."""
+
 Progress = Literal["unsent", "cut", "whole"]
 """How much of the response the client has got: nothing, a part that now ends, or all of it."""
 
@@ -38,7 +42,7 @@ class FailedRequest:
 
 def report(
     request: FailedRequest, error: BaseException, source: traceback.FrameSummary | None
-) -> tuple[str, str]:
+) -> tuple[str, str, str]:
     """Log what was raised, as one write, so that no other line gets between.
 
     Args:
@@ -47,16 +51,30 @@ def report(
         source: The app's line, for an error whose traceback has none.
 
     Returns:
-        The exception in one line, and where in the app it was raised, for the access log.
+        The exception in one line, where in the app it was raised, and its traceback, of which
+        the middle is left out where it is very long.
     """
     # The path is decoded: a line break in it would begin a line of the client's own.
     shown = request.path if request.path.isprintable() else ascii(request.path)[1:-1]
     what = _WHAT[request.progress]
     head = f"{request.method} {shown} {what}, request id {request.request_id}\n"
+    trace = traces.format_trimmed(error, source)
     with contextlib.suppress(OSError, ValueError):  # an app may have closed it
-        sys.stderr.write(head + traces.format_trimmed(error, source))
+        sys.stderr.write(head + trace)
     place = traces.describe_frame(traces.app_frame(error.__traceback__) or source)
-    return traces.summarise(error), place
+    return _printable(traces.summarise(error)), _printable(place), _printable(_shortened(trace))
+
+
+def _shortened(trace: str) -> str:
+    if len(trace) <= TRACE_CHARACTERS:
+        return trace
+    half = TRACE_CHARACTERS // 2
+    return f"{trace[:half]}\n  […]\n{trace[-half:]}"
+
+
+def _printable(text: str) -> str:
+    """Make a text that has a UTF-8 form: an app's own may have lone surrogates."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def source_of(app: Any, returned: object = None) -> traceback.FrameSummary | None:  # noqa: ANN401 - any app

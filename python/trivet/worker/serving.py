@@ -74,11 +74,11 @@ def report_error(
     error: BaseException,
     progress: failure.Progress,
     source: traceback.FrameSummary | None,
-) -> tuple[str, str]:
+) -> tuple[str, str, str]:
     """Log what the app raised; called by the native loop in the request's thread.
 
     Returns:
-        The exception in one line, and where in the app it was raised, for the access log.
+        The exception in one line, where in the app it was raised, and its traceback.
     """
     request = failure.FailedRequest(request_id, method, path, progress)
     return failure.report(request, error, source)

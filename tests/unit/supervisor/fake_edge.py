@@ -57,7 +57,9 @@ class FakeEdge:
             self.write({"type": "answer", "worker": worker, "text": answer.decode()})
             return
         self.links.pop(worker).close()
-        lost = control.WorkerLost(worker=worker, reason="EOF", started=1, retried=0)
+        lost = control.WorkerLost(
+            worker=worker, reason="EOF", started=1, retried=0, broke_contract=False
+        )
         self.send(lost)
 
     def take_orders(self) -> None:

@@ -59,6 +59,7 @@ def main(options: dict[str, Any]) -> int:
         ],
         control=None,
         identity=None,
+        incidents=Settings().incidents,
         watch=([folder], ["*.py"], ["__pycache__"]) if options["watch"] else None,
         screen=Screen(
             apps=[

@@ -10,7 +10,7 @@ const HIDDEN: &[u8] = b"***";
 ///
 /// A fragment, which only a referrer by mistake may have, counts as a query:
 /// OAuth's implicit flow puts tokens there.
-pub(super) fn redact(target: &[u8]) -> Cow<'_, [u8]> {
+pub fn redact(target: &[u8]) -> Cow<'_, [u8]> {
     let Some(mark) = target.iter().position(|byte| b"?#".contains(byte)) else {
         return Cow::Borrowed(target);
     };

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use trivet_core::Problem;
 use trivet_core::retry::{RetryVerdict, WorkState, verdict};
+use trivet_wire::control::Outcome;
 use trivet_wire::frames::{HEADER_BYTES, RequestView};
 
+use super::report::Reporter;
 use super::worker::{ClaimState, Worker};
 use super::{Losses, State};
 use crate::clock::now_us;
@@ -72,16 +74,19 @@ impl State {
     /// Decide for each request of a lost worker by RFC 9110 section 9.2.2.
     pub(super) fn settle(&mut self, worker: Worker) -> Losses {
         let mut losses = Losses::default();
+        let lost = worker.number;
         for exchange in worker.sockets() {
             losses.started += 1;
             exchange.place.lock().stage = Stage::Over;
+            self.reporter.lost(lost, exchange, None, Outcome::Cut, 0);
             exchange.fail(Failure::Problem(Problem::WorkerLost));
         }
         let mut held = worker.into_held();
         // Put back from the last to the first, so that they keep their order.
-        held.sort_by_key(|&(_, number, _, _)| std::cmp::Reverse(number));
-        for (_, _, exchange, claim) in held {
-            let state = match claim {
+        held.sort_by_key(|held| std::cmp::Reverse(held.number));
+        for held in held {
+            let exchange = held.exchange;
+            let state = match held.state {
                 _ if exchange.is_answered() => WorkState::Answered,
                 ClaimState::Started => WorkState::Started,
                 ClaimState::Unstarted => WorkState::NotStarted,
@@ -95,19 +100,37 @@ impl State {
             let is_cancelled = place.is_cancelled;
             place.stage = Stage::Over;
             drop(place);
+            let tell = |reporter: &Reporter, outcome, status| {
+                if state != WorkState::NotStarted {
+                    reporter.lost(lost, &exchange, held.started_us, outcome, status);
+                }
+            };
             if is_cancelled {
-                continue; // Nobody is there to try again for.
+                // Nobody is there to try again for.
+                tell(&self.reporter, Outcome::Gone, 0);
+                continue;
             }
             let method = RequestView::parse(exchange.frame.get(HEADER_BYTES..).unwrap_or_default())
                 .map_or(&b""[..], |request| request.head.method);
             match verdict(state, method, exchange.is_replayable, attempts, deaths) {
                 RetryVerdict::Retry => {
                     losses.retried += 1;
+                    tell(&self.reporter, Outcome::Retried, 0);
                     self.put_back(&exchange);
                 }
-                RetryVerdict::Answer(problem) => exchange.fail(Failure::Problem(problem)),
-                RetryVerdict::Quarantine => exchange.fail(Failure::Problem(Problem::Quarantined)),
-                RetryVerdict::Abort => exchange.fail(Failure::Problem(Problem::WorkerLost)),
+                RetryVerdict::Answer(problem) => {
+                    tell(&self.reporter, Outcome::Answered, problem.status());
+                    exchange.fail(Failure::Problem(problem));
+                }
+                RetryVerdict::Quarantine => {
+                    let problem = Problem::Quarantined;
+                    tell(&self.reporter, Outcome::Answered, problem.status());
+                    exchange.fail(Failure::Problem(problem));
+                }
+                RetryVerdict::Abort => {
+                    tell(&self.reporter, Outcome::Cut, 0);
+                    exchange.fail(Failure::Problem(Problem::WorkerLost));
+                }
             }
         }
         losses

@@ -9,11 +9,13 @@ use std::task::Waker;
 use bytes::Bytes;
 use trivet_core::dispatch::ServiceTime;
 use trivet_wire::claim::SLOTS;
+use trivet_wire::control::Raised;
 use trivet_wire::frames::{
     Flags, FrameError, Header, Kind, NO_SLOT, TrailersView, address_request, check_hello,
     put_frame, read_amount, read_close, read_failed, read_file_part,
 };
 
+use super::report::RaisedReport;
 use super::{Capacity, push_content};
 use crate::claim_map::ClaimMap;
 use crate::exchange::{Exchange, Failure, Piece, Segment, Stage};
@@ -55,6 +57,8 @@ pub(crate) struct Worker {
     /// Answers so far: it is stuck if none came between two looks.
     pub(super) completed: u64,
     pub(super) last_look: super::rescue::Look,
+    /// What the app raised since the last look.
+    raised: Vec<RaisedReport>,
     out: VecDeque<Outgoing>,
     waker: Option<Waker>,
 }
@@ -84,6 +88,7 @@ impl Worker {
             service: ServiceTime::default(),
             completed: 0,
             last_look: super::rescue::Look::default(),
+            raised: Vec::new(),
             out: VecDeque::new(),
             waker: None,
         }
@@ -256,17 +261,23 @@ impl Worker {
     }
 
     /// Everything it held, at its end.
-    pub(super) fn into_held(mut self) -> Vec<(u16, u64, Arc<Exchange>, ClaimState)> {
+    pub(super) fn into_held(mut self) -> Vec<Held> {
         let page = self.claim.page();
         let mut held = Vec::new();
         for (at, slot) in self.slots.iter_mut().enumerate() {
             if let (Ok(at), Some(slot)) = (u16::try_from(at), slot.take()) {
+                let started_us = page.running_since(at, slot.number);
                 let state = if page.recall(at, slot.number) {
                     ClaimState::Unstarted
                 } else {
                     ClaimState::Started
                 };
-                held.push((at, slot.number, slot.exchange, state));
+                held.push(Held {
+                    number: slot.number,
+                    exchange: slot.exchange,
+                    state,
+                    started_us,
+                });
             }
         }
         held
@@ -309,7 +320,12 @@ impl Worker {
         let exchange = Arc::clone(&held.exchange);
         let ended = header.flags.has(Flags::END);
         if exchange.place.lock().is_cancelled {
-            self.take_unwanted(header, payload, ended, &exchange);
+            if header.kind == Kind::Failed {
+                self.take_failed(header, &exchange, payload)?;
+                self.finish(header);
+            } else {
+                self.take_unwanted(header, payload, ended, &exchange);
+            }
             return Ok(());
         }
         match header.kind {
@@ -345,14 +361,12 @@ impl Worker {
                 });
             }
             Kind::Failed => {
-                let (error, place) = read_failed(payload)?;
-                let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-                let failure = Failure::Raised {
-                    error: text(error),
-                    place: text(place),
-                };
+                let raised = self.take_failed(header, &exchange, payload)?;
                 self.finish(header);
-                exchange.fail(failure);
+                exchange.fail(Failure::Raised {
+                    error: raised.error,
+                    place: raised.place,
+                });
                 return Ok(());
             }
             Kind::Read => {
@@ -413,19 +427,48 @@ impl Worker {
                 self.sockets.remove(&number);
             }
             Kind::Failed => {
-                let (error, place) = read_failed(payload)?;
-                let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-                let failure = Failure::Raised {
-                    error: text(error),
-                    place: text(place),
-                };
+                let exchange = Arc::clone(exchange);
+                let raised = self.take_failed(header, &exchange, payload)?;
                 exchange.place.lock().stage = Stage::Over;
-                exchange.fail(failure);
+                exchange.fail(Failure::Raised {
+                    error: raised.error,
+                    place: raised.place,
+                });
                 self.sockets.remove(&number);
             }
             _ => return Err(FrameError::Kind(header.kind as u8)),
         }
         Ok(())
+    }
+
+    /// What the app raised; noted for the supervisor if there is a traceback.
+    fn take_failed(
+        &mut self,
+        header: &Header,
+        exchange: &Arc<Exchange>,
+        payload: &[u8],
+    ) -> Result<Raised, FrameError> {
+        let view = read_failed(payload)?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let raised = Raised {
+            error: text(view.error),
+            place: text(view.place),
+            trace: text(view.trace),
+        };
+        if !view.trace.is_empty() {
+            let page = self.claim.page();
+            self.raised.push(RaisedReport {
+                exchange: Arc::clone(exchange),
+                started_us: page.running_since(header.slot, header.request),
+                raised: raised.clone(),
+            });
+        }
+        Ok(raised)
+    }
+
+    /// What was noted for the supervisor.
+    pub(super) fn take_raised(&mut self) -> Vec<RaisedReport> {
+        std::mem::take(&mut self.raised)
     }
 
     /// A frame of a request that nobody waits for any more.
@@ -435,7 +478,6 @@ impl Worker {
             // Accepted for a client that has left: `Cancel` has told the app, and
             // no further frame with the slot comes.
             Kind::Response if accepts_websocket(exchange, payload) => self.finish(header),
-            Kind::Failed => self.finish(header),
             // Before this frame the worker had no stream that the first
             // `Cancel` could have ended: it would wait for ever for room.
             Kind::Response | Kind::Read => {
@@ -512,6 +554,16 @@ fn accepts_websocket(exchange: &Exchange, payload: &[u8]) -> bool {
     }
     let status = trivet_wire::frames::ResponseView::parse(payload).map(|view| view.head.status);
     status == Ok(101)
+}
+
+/// A request that a lost worker held.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) number: u64,
+    pub(super) exchange: Arc<Exchange>,
+    pub(super) state: ClaimState,
+    /// µs of the monotonic clock.
+    pub(super) started_us: Option<u64>,
 }
 
 /// Whether Python had started a request.

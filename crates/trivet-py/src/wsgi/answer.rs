@@ -430,10 +430,15 @@ impl Answer {
     ///
     /// Nothing happens where the answer was whole already. Without this frame
     /// the edge would count the request as running for ever.
-    pub(crate) fn fail(&self, py: Python<'_>, error: &str, place: &str) {
+    pub(crate) fn fail(&self, py: Python<'_>, error: &str, place: &str, trace: &str) {
         let mut frame = Vec::new();
         let address = (self.header.slot, self.header.request);
-        trivet_wire::frames::put_failed(&mut frame, address, error.as_bytes(), place.as_bytes());
+        let raised = trivet_wire::frames::RaisedView {
+            error: error.as_bytes(),
+            place: place.as_bytes(),
+            trace: trace.as_bytes(),
+        };
+        trivet_wire::frames::put_failed(&mut frame, address, &raised);
         self.progress.lock_py_attached(py).stage = Stage::Ended;
         let _ = self.send_parts(py, &[IoSlice::new(&frame)], None);
     }

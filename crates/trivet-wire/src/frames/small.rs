@@ -28,11 +28,24 @@ pub fn check_hello(payload: &[u8]) -> Result<u32, FrameError> {
     Ok(pid)
 }
 
-/// Append a `Failed` frame: what the app raised, and where.
-pub fn put_failed(out: &mut Vec<u8>, (slot, request): (u16, u64), error: &[u8], place: &[u8]) {
-    let mut payload = Vec::with_capacity(error.len() + place.len() + 4);
-    put_bytes16(&mut payload, error);
-    put_bytes16(&mut payload, place);
+/// What the app raised, and where; the traceback is for the operator alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RaisedView<'a> {
+    /// The exception in one line.
+    pub error: &'a [u8],
+    /// The app's line.
+    pub place: &'a [u8],
+    /// The traceback; empty where there is nothing to report.
+    pub trace: &'a [u8],
+}
+
+/// Append a `Failed` frame.
+pub fn put_failed(out: &mut Vec<u8>, (slot, request): (u16, u64), raised: &RaisedView<'_>) {
+    let size = raised.error.len() + raised.place.len() + raised.trace.len();
+    let mut payload = Vec::with_capacity(size + 6);
+    put_bytes16(&mut payload, raised.error);
+    put_bytes16(&mut payload, raised.place);
+    put_bytes16(&mut payload, raised.trace);
     put_frame(out, Kind::Failed, Flags::default(), slot, request, &payload);
 }
 
@@ -87,8 +100,14 @@ pub fn read_file_part(payload: &[u8]) -> Result<(u64, u64), FrameError> {
 ///
 /// # Errors
 /// [`FrameError`] where a part is missing or left over.
-pub fn read_failed(payload: &[u8]) -> Result<(&[u8], &[u8]), FrameError> {
-    whole(payload, |reader| Ok((reader.bytes16()?, reader.bytes16()?)))
+pub fn read_failed(payload: &[u8]) -> Result<RaisedView<'_>, FrameError> {
+    whole(payload, |reader| {
+        Ok(RaisedView {
+            error: reader.bytes16()?,
+            place: reader.bytes16()?,
+            trace: reader.bytes16()?,
+        })
+    })
 }
 
 /// What `read` makes of a payload, all of which it has to use up.

@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use super::small::whole;
 use super::{
-    Content, FieldView, Flags, FrameError, HEADER_BYTES, Header, Kind, Latin1, Reader, RequestHead,
-    RequestView, ResponseHead, ResponseView, TrailersView, encode_request, encode_response,
-    encode_trailers, put_close, put_failed, put_frame, read_amount, read_close, read_failed,
-    read_file_part, split_frame,
+    Content, FieldView, Flags, FrameError, HEADER_BYTES, Header, Kind, Latin1, RaisedView, Reader,
+    RequestHead, RequestView, ResponseHead, ResponseView, TrailersView, encode_request,
+    encode_response, encode_trailers, put_close, put_failed, put_frame, read_amount, read_close,
+    read_failed, read_file_part, split_frame,
 };
 
 /// A whole frame.
@@ -86,6 +86,7 @@ pub enum FrameValue {
     Failed {
         error: Latin1,
         place: Latin1,
+        trace: Latin1,
     },
     Read {
         bytes: u32,
@@ -170,10 +171,11 @@ fn decode_value(header: &Header, payload: &[u8]) -> Result<FrameValue, FrameErro
             FrameValue::File { offset, length }
         }
         Kind::Failed => {
-            let (error, place) = read_failed(payload)?;
+            let raised = read_failed(payload)?;
             FrameValue::Failed {
-                error: error.into(),
-                place: place.into(),
+                error: raised.error.into(),
+                place: raised.place.into(),
+                trace: raised.trace.into(),
             }
         }
         Kind::Trailers => FrameValue::Trailers {
@@ -257,8 +259,17 @@ fn encode_value(out: &mut Vec<u8>, address: (u16, u64, Flags), value: &FrameValu
             Kind::File,
             &[offset.to_le_bytes(), length.to_le_bytes()].concat(),
         ),
-        FrameValue::Failed { error, place } => {
-            put_failed(out, (slot, request), &error.0, &place.0);
+        FrameValue::Failed {
+            error,
+            place,
+            trace,
+        } => {
+            let raised = RaisedView {
+                error: &error.0,
+                place: &place.0,
+                trace: &trace.0,
+            };
+            put_failed(out, (slot, request), &raised);
         }
         FrameValue::Trailers { fields } => {
             let fields = fields.iter().map(|(n, v)| (n.0.as_slice(), v.0.as_slice()));

@@ -5,14 +5,12 @@ takes in its own turn. What cannot be answered at once is kept: a status until t
 answered or `EDGE_S` is over, a reload until its outcome is known.
 """
 
-import contextlib
+import itertools
 import os
-import resource
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from signal import SIGTERM
 from typing import Protocol
 
@@ -21,14 +19,20 @@ from trivet.supervisor import actions as do
 from trivet.supervisor import events as on
 from trivet.supervisor.control.server import Call
 from trivet.supervisor.control.snapshot import Snapshot
+from trivet.supervisor.incidents.box import BlackBox
+from trivet.supervisor.procfs import own_mounts, rss_bytes
 from trivet.wire import control
 from trivet.wire import stand_control as wire
+from trivet.wire.incident import Incident
 
 EDGE_S = 1.0
 """How long the edge may take for its numbers: then the status is told without them."""
 
 MOST_EVENTS = 50
 """Lines that a status repeats: what has happened lately, not a log."""
+
+MOST_FOUND = 10
+"""Incidents of one id that are told: a proxy may give it to several requests."""
 
 MOST_WORKERS = 1024
 """As `server.workers` allows."""
@@ -66,10 +70,13 @@ class View(Protocol):
 class Desk:
     """Answers the calls of the control socket."""
 
-    def __init__(self, view: View, standing: Standing, push: Callable[[on.Event], None]) -> None:
+    def __init__(
+        self, view: View, standing: Standing, box: BlackBox, push: Callable[[on.Event], None]
+    ) -> None:
         """Take up the work; `push` gives an event to the policy."""
         self._view = view
         self._standing = standing
+        self._box = box
         self._push = push
         self._events: deque[wire.EventLine] = deque(maxlen=MOST_EVENTS)
         self._asked = 0
@@ -136,6 +143,11 @@ class Desk:
                 self._take_scale(call, asked)
             case wire.ReloadAsked() as asked:
                 self._take_reload(call, asked)
+            case wire.IncidentsAsked() as asked:
+                call.answer(self._incidents(asked.limit))
+            case wire.IncidentAsked() as asked:
+                found = tuple(self._box.find(asked.id)[:MOST_FOUND])
+                call.answer(wire.FoundIncidents(version=_VERSION, incidents=found))
 
     def _take_status(self, call: Call) -> None:
         self._asked += 1
@@ -216,6 +228,15 @@ class Desk:
         }.get(view.state, "")
         return wire.Health(version=_VERSION, is_healthy=not because, because=because)
 
+    def _incidents(self, limit: int) -> wire.Incidents:
+        rows = (_row(each) for each in itertools.islice(self._box.newest_first(), limit))
+        return wire.Incidents(
+            version=_VERSION,
+            incidents=tuple(rows),
+            total=self._box.total,
+            dropped=self._box.dropped,
+        )
+
     def _identity(self) -> wire.Identity:
         return wire.Identity(
             version=_VERSION,
@@ -273,20 +294,16 @@ class Desk:
                 )
 
 
-def rss_bytes(pid: int) -> int | None:
-    """Return the resident memory of a process, shared pages included; `None` if it is gone.
-
-    Spec: proc_pid_statm(5).
-    """
-    try:
-        pages = Path(f"/proc/{pid}/statm").read_text("ascii").split()[1]
-    except (OSError, IndexError):
-        return None
-    return int(pages) * resource.getpagesize()
-
-
-def own_mounts() -> str:
-    """Return the name of this process's mount namespace, or `""` where it is not told."""
-    with contextlib.suppress(OSError):
-        return os.readlink("/proc/self/ns/mnt")
-    return ""
+def _row(incident: Incident) -> wire.IncidentRow:
+    first = incident.requests[0] if incident.requests else None
+    return wire.IncidentRow(
+        id=incident.id,
+        time=incident.time,
+        kind=incident.kind,
+        summary=incident.summary,
+        app=incident.app,
+        worker=incident.worker,
+        method=first.method if first else "",
+        target=first.target if first else "",
+        status=first.status if first else 0,
+    )

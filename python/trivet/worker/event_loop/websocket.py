@@ -179,19 +179,19 @@ class WebSocket:
                 else "the app returned before its denial response was complete"
             )
 
-    def fail(self, error: str, place: str) -> None:
+    def fail(self, error: str, place: str, trace: str) -> None:
         """Tell the edge that no more comes, unless it knows."""
         # Before the handshake's answer the edge waits for a word even if the client has gone.
         if self._phase is Phase.CLOSED or (self._phase is Phase.OPEN and self._disconnect):
             return
         self._phase = Phase.CLOSED
-        self._server.link.fail(self._number, self._slot, error, place)
+        self._server.link.fail(self._number, self._slot, error, place, trace)
         self._server.flush_soon()
 
     def close(self) -> None:
         """Let go of what belongs to the WebSocket."""
         if self._phase in {Phase.CONNECTING, Phase.DENYING}:
-            self.fail("the client has gone away", "")
+            self.fail("the client has gone away", "", "")
         self._phase = Phase.CLOSED
         self._messages.clear()
         self.disconnect(ABNORMAL, "")
