@@ -74,8 +74,10 @@ pub enum Failure {
 /// The answer as far as it has come.
 #[derive(Debug, Default)]
 pub struct Reply {
-    /// Payload of the `Response` frame.
+    /// Payload of the `Response` frame, until the connection takes it.
     pub head: Option<Bytes>,
+    /// Whether it has come: what is answered in part is never tried again.
+    pub has_head: bool,
     /// Whether the head came with all of the content.
     pub whole: bool,
     /// Payloads of the `Response` frames that come before the final one: early hints.
@@ -216,6 +218,6 @@ impl Exchange {
 
     /// Whether a part of the answer has come, so that it cannot be tried again.
     pub fn is_answered(&self) -> bool {
-        self.reply.lock().head.is_some()
+        self.reply.lock().has_head
     }
 }

@@ -48,6 +48,6 @@ def test_a_reload_sees_what_changed_and_what_it_needs(load_in: Load) -> None:
     before = load_in().settings
     after = load_in({"server.threads": "2", "server.backlog": "9"}).settings
     assert changes(before, after) == (
-        Change("server.threads", "8", "2", "reload"),
+        Change("server.threads", "40", "2", "reload"),
         Change("server.backlog", "4096", "9", "restart"),
     )

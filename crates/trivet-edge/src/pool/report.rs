@@ -121,7 +121,7 @@ fn describe(
         received_unix_us: unix_us().saturating_sub(since(now_us)),
         handed_out_us: (reply.handed_out_us != 0).then(|| since(reply.handed_out_us)),
         started_us: started_us.filter(|&started| started != 0).map(since),
-        answered_us: reply.head.as_ref().map(|_| u64::from(reply.app_us)),
+        answered_us: reply.has_head.then_some(u64::from(reply.app_us)),
         failed_us: since(now_us),
         outcome,
         status: u32::from(status),

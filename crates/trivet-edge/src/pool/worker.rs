@@ -518,6 +518,7 @@ impl Worker {
                 reply.uncredited = content;
             }
             reply.head = Some(Bytes::copy_from_slice(payload));
+            reply.has_head = true;
         });
         Ok(())
     }
