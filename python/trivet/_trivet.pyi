@@ -27,6 +27,9 @@ def decode_frame(data: bytes) -> tuple[str, int] | None:
 def encode_frame(json: str) -> bytes:
     """Return the bytes of a frame given as JSON."""
 
+def interrupt_thread(thread: int, exception: type[BaseException], unless: list[Any]) -> bool:
+    """Raise `exception` in a thread, unless the list has items; return whether that was done."""
+
 @final
 class AsgiHead:
     """The head of an ASGI app's response, checked."""
@@ -156,3 +159,12 @@ class WsgiWorker:
 
     def abandon(self) -> None:
         """Send, take and claim nothing any more: for a child that the app has forked."""
+
+    def thread_of(self, number: int) -> int | None:
+        """Return the thread that runs request `number`, as of `threading.get_ident()`."""
+
+    def interrupt(self, number: int, exception: type[BaseException]) -> bool:
+        """Raise `exception` in the thread that runs request `number`, once.
+
+        Returns false where it has ended, or was interrupted before.
+        """

@@ -183,6 +183,30 @@ class EdgeError(TrivetError):
     """The edge process failed while running."""
 
 
+class RequestInterrupted(BaseException):
+    """Raised in the app's own code, while it runs a request that nobody waits for any more.
+
+    Not an `Exception`, so that the `except Exception` of a retry loop does not swallow it:
+    `finally` and `with` run, and it should be let through. It comes at a point of the thread's
+    Python code; a wait in C code goes on, and the process is replaced after
+    `timeouts.interrupt_grace`. At most one comes for a request.
+    """
+
+
+class RequestTimeout(RequestInterrupted):
+    """The request's time is over (`timeouts.request`, or its route's; `response_stall`)."""
+
+    def __str__(self) -> str:
+        return "the request's time is over"
+
+
+class ClientDisconnected(RequestInterrupted):
+    """The client has left, and the route says that this is a reason (`cancel_on_disconnect`)."""
+
+    def __str__(self) -> str:
+        return "the client has left"
+
+
 class Notice(NamedTuple):
     """Something that the operator should know, but that stops nothing."""
 

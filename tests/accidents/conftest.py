@@ -28,8 +28,10 @@ def serve(project: Project) -> Iterator[Serve]:
     mark = uuid.uuid4().hex
     stands: list[Stand] = []
 
-    def begin(*arguments: str, workers: int = 2, **options: Any) -> Stand:
-        command = ["accident:app", "--workers", str(workers), *arguments]
+    def begin(
+        *arguments: str, workers: int = 2, app: str = "accident:app", **options: Any
+    ) -> Stand:
+        command = [app, "--workers", str(workers), *arguments]
         stand = start(*command, cwd=project.folder, env={MARK: mark}, **options)
         stands.append(stand)
         return stand

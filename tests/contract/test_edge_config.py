@@ -60,11 +60,13 @@ def test_the_edge_accepts_whatever_the_settings_do(bound: str, tmp_path: Path) -
         if getattr(each.option, bound) is not None and each.path != "server.port"
     }
     assert len(bounds) > 10
-    lines = [
-        f"{path} = {value if isinstance(value, int) else json.dumps(value)}\n"
-        for path, value in bounds.items()
-    ]
-    (tmp_path / "trivet.toml").write_text("".join(lines))
+    lines = [f"{path} = {json.dumps(value)}\n" for path, value in bounds.items()]
+    # The options of a row are written in a row.
+    lines.sort(key=lambda line: line.startswith("route."))
+    own = [line.removeprefix("route.") for line in lines if line.startswith("route.")]
+    others = lines[: len(lines) - len(own)]
+    rows = ["[[route]]\n", 'path = "/"\n', *own]
+    (tmp_path / "trivet.toml").write_text("".join([*others, *rows]))
     settings = load({}, {}, tmp_path, Platform(cpus=2, cpus_because="two")).settings
     config = to_edge_config(settings, [], apps=[("app:app", settings)])
     _trivet.check_edge_config(config.to_json())

@@ -41,6 +41,8 @@ pub enum Problem {
     NotFound,
     /// A method or transfer coding the edge does not implement.
     NotImplemented(&'static str),
+    /// The request's time was over before a worker had room for it.
+    QueueDeadline,
     /// The app's queue is full.
     QueueFull,
     /// The request waited in the app's queue for too long.
@@ -120,9 +122,11 @@ impl Problem {
     /// Seconds for `Retry-After` (RFC 9110 section 10.2.3), if a retry may help.
     pub const fn retry_after_s(&self) -> Option<u32> {
         match self {
-            Self::Draining | Self::QueueFull | Self::QueueTimeout | Self::TooManyConnections => {
-                Some(1)
-            }
+            Self::Draining
+            | Self::QueueDeadline
+            | Self::QueueFull
+            | Self::QueueTimeout
+            | Self::TooManyConnections => Some(1),
             Self::AppUnavailable => Some(2),
             Self::InsufficientStorage => Some(30),
             _ => None,
@@ -159,7 +163,7 @@ impl Problem {
     }
 
     /// One of each variant, for tables that must be complete.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::AppFailed,
         Self::AppTimeout,
         Self::AppUnavailable,
@@ -174,6 +178,7 @@ impl Problem {
         Self::MisdirectedRequest,
         Self::NotFound,
         Self::NotImplemented("The request asks for something this server does not implement."),
+        Self::QueueDeadline,
         Self::QueueFull,
         Self::QueueTimeout,
         Self::Quarantined,
@@ -215,6 +220,8 @@ impl Problem {
             Self::NotFound => Facts::new(404, "http_request_error", "edge.not_found", Downstream, false,
                 "There is nothing at this address."),
             Self::NotImplemented(_) => Facts::new(501, "http_request_error", "edge.not_implemented", Downstream, true, ""),
+            Self::QueueDeadline => Facts::new(504, "connection_timeout", "app.queue_deadline", Upstream, false,
+                "The application was too busy to start on the request in time."),
             Self::QueueFull => Facts::new(503, "connection_limit_reached", "app.queue_full", Upstream, false,
                 "The application is too busy at the moment. Please try again shortly."),
             Self::QueueTimeout => Facts::new(503, "connection_timeout", "app.queue_timeout", Upstream, false,

@@ -6,6 +6,7 @@
 
 mod answer;
 mod content;
+mod deadline;
 mod describe;
 mod head;
 mod linger;

@@ -13,6 +13,7 @@ mod rescue;
 mod socket;
 #[cfg(test)]
 mod tests;
+mod vigil;
 mod worker;
 
 use std::collections::VecDeque;
@@ -32,6 +33,7 @@ use crate::claim_map::ClaimMap;
 use crate::clock::now_us;
 use crate::control::Outbox;
 use crate::exchange::{Exchange, Reply, Segment, Stage};
+pub(crate) use vigil::Patience;
 pub(crate) use worker::{Outgoing, Worker};
 
 /// The app's workers and queue.
@@ -50,6 +52,8 @@ pub struct Pool {
 struct State {
     workers: Vec<Worker>,
     queue: VecDeque<Arc<Exchange>>,
+    /// Requests that run on when nobody waits for them.
+    vigils: Vec<vigil::Vigil>,
     queue_limit: usize,
     window: u16,
     next_number: u64,
@@ -243,7 +247,7 @@ impl Pool {
         idle
     }
 
-    /// Whether the worker drains and has no request left.
+    /// Whether the worker drains and has no request left, but those that never end.
     pub fn is_drained(&self, number: u32) -> bool {
         let mut state = self.state.lock();
         state

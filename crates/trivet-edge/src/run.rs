@@ -11,6 +11,7 @@ use trivet_wire::control::{FromEdge, ToEdge};
 use trivet_wire::edge_config::EdgeConfig;
 
 use crate::claim_map::ClaimMap;
+use crate::clock::now_us;
 use crate::connection::Connection;
 use crate::control::{Control, ControlEnd, Outbox};
 use crate::link::{Link, LinkEnd};
@@ -93,7 +94,7 @@ async fn live(control: OwnedFd) -> i32 {
             tokio::spawn(listener.accept(Arc::clone(&shared), servers.clone(), outbox.clone()))
         })
         .collect();
-    let mut tasks = vec![tokio::spawn(sweep(Arc::clone(&shared)))];
+    let mut tasks = vec![tokio::spawn(sweep(Arc::clone(&shared), outbox.clone()))];
     for pool in shared.apps.pools() {
         tasks.push(tokio::spawn(rescue(Arc::clone(pool))));
     }
@@ -196,10 +197,15 @@ fn start_servers(shared: &Arc<Shared>) -> Servers {
     Servers::new(others)
 }
 
-async fn sweep(shared: Arc<Shared>) {
+async fn sweep(shared: Arc<Shared>, outbox: Outbox) {
     loop {
         tokio::time::sleep(SWEEP).await;
         shared.watches.sweep();
+        for pool in shared.apps.pools() {
+            for message in pool.keep_vigil(now_us()) {
+                outbox.send(message);
+            }
+        }
     }
 }
 

@@ -25,6 +25,7 @@ fn _trivet(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(edge::check_edge_config, module)?)?;
     module.add_function(wrap_pyfunction!(frames::decode_frame, module)?)?;
     module.add_function(wrap_pyfunction!(frames::encode_frame, module)?)?;
+    module.add_function(wrap_pyfunction!(wsgi::interrupt_thread, module)?)?;
     module.add_class::<asgi::AsgiHead>()?;
     module.add_class::<asgi::AsgiLink>()?;
     module.add_class::<wsgi::WsgiWorker>()?;

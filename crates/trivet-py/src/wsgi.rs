@@ -4,6 +4,7 @@ mod answer;
 mod content;
 mod environ;
 mod head;
+mod interrupt;
 mod link;
 
 use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
@@ -23,8 +24,10 @@ use answer::{Answer, Stop, not_bytes};
 use content::InputMaker;
 pub(crate) use content::StreamedContent;
 use environ::EnvironMaker;
-pub(crate) use environ::latin1;
+pub(crate) use environ::{latin1, seconds};
 use head::Head;
+use interrupt::Interrupts;
+pub(crate) use interrupt::interrupt_thread;
 use link::{Job, Link, Turn};
 
 /// The callable `start_response` of one request.
@@ -83,6 +86,7 @@ pub(crate) struct WsgiWorker {
     file_wrapper: Py<PyType>,
     locate: Py<PyAny>,
     on_error: Py<PyAny>,
+    interrupts: Interrupts,
 }
 
 #[pymethods]
@@ -122,6 +126,7 @@ impl WsgiWorker {
             file_wrapper,
             locate,
             on_error,
+            interrupts: Interrupts::default(),
         })
     }
 
@@ -136,6 +141,7 @@ impl WsgiWorker {
                 "a worker has at most {THREADS} threads"
             )));
         }
+        self.interrupts.enter(py, index)?;
         let page = self.link.claim().page();
         self.link.enter();
         loop {
@@ -179,6 +185,18 @@ impl WsgiWorker {
     fn abandon(&self) {
         self.link.abandon();
     }
+
+    /// The thread that runs request `number`, as of `threading.get_ident()`.
+    fn thread_of(&self, number: u64) -> Option<u64> {
+        self.interrupts.thread_of(number)
+    }
+
+    /// Raise `exception` in the thread that runs request `number`, once.
+    ///
+    /// Returns false where it has ended, or was interrupted before.
+    fn interrupt(&self, py: Python<'_>, number: u64, exception: &Bound<'_, PyType>) -> bool {
+        self.interrupts.interrupt(py, number, exception)
+    }
 }
 
 impl WsgiWorker {
@@ -206,6 +224,7 @@ impl WsgiWorker {
             Ok(request) => request,
             Err(error) => return answer.fail(py, &error.to_string(), "", ""),
         };
+        self.interrupts.begin(index, header.request);
         let streamed = request.head.content == Content::Stream;
         if streamed {
             self.link
@@ -223,13 +242,17 @@ impl WsgiWorker {
         let outcome = match result {
             Ok((environ, input)) => {
                 let outcome = self.answer(py, &answer, environ, &mut source);
+                self.interrupts.end(py, index);
                 if request.head.content == Content::File {
                     // The spooled file's descriptor must not wait for the collector.
                     let _ = input.call_method0(intern!(py, "close"));
                 }
                 outcome
             }
-            Err(error) => Err(Stop::Error(error)),
+            Err(error) => {
+                self.interrupts.end(py, index);
+                Err(Stop::Error(error))
+            }
         };
         match outcome {
             // What fails because the client left is no news: its log line says that it did.

@@ -115,6 +115,37 @@ pub enum FromEdge {
         /// The worker's number.
         worker: u32,
     },
+    /// A running request has to end: nobody waits for its answer any more.
+    RequestOverdue {
+        /// The number of the worker that runs it.
+        worker: u32,
+        /// Its number in the frames.
+        request: u64,
+        /// Why.
+        cause: Overdue,
+        /// For how long it has been running.
+        running_ms: u32,
+        /// Its method.
+        method: String,
+        /// Its path, decoded, below the app's mount.
+        path: String,
+        /// The id that its log lines carry.
+        id: String,
+    },
+    /// A request that was overdue has let go of its worker, or its worker is gone.
+    RequestReleased {
+        /// The worker's number.
+        worker: u32,
+        /// The request's number in the frames.
+        request: u64,
+    },
+    /// An overdue request has not let go in its time of grace: the worker is to be replaced.
+    RequestStuck {
+        /// The worker's number.
+        worker: u32,
+        /// The request's number in the frames.
+        request: u64,
+    },
     /// A line for the operator's log.
     Log {
         /// `info`, `warning` or `error`.
@@ -205,6 +236,18 @@ pub struct WorkerLoad {
     pub in_flight: u32,
     /// Requests that it has answered.
     pub requests: u64,
+}
+
+/// Why a running request has to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Overdue {
+    /// Its client has left, and its route says that this is a reason.
+    Disconnect,
+    /// The response stalled behind its head.
+    Stall,
+    /// Its time is over.
+    Timeout,
 }
 
 /// A line that is no message.

@@ -88,6 +88,12 @@ pub struct Timeouts {
     pub write_stall_ms: u32,
     /// Longest wait of a request in the queue (503).
     pub queue_wait_ms: u32,
+    /// For the head of a response, from the arrival of its request (504); 0 for ever.
+    pub request_ms: u32,
+    /// For more of a response whose head is out, while its client waits; 0 for ever.
+    pub response_stall_ms: u32,
+    /// For an interrupted request to let go of its thread, before its process is replaced.
+    pub interrupt_grace_ms: u32,
     /// How long a closed connection is still read, so that its last answer arrives.
     pub linger_ms: u32,
 }
@@ -189,6 +195,10 @@ pub struct Route {
     pub request_buffering: Option<bool>,
     /// Bytes of a request's content (413).
     pub request_body_bytes: Option<u64>,
+    /// As [`Timeouts::request_ms`]; `null` for that.
+    pub timeout_ms: Option<u32>,
+    /// Whether a request that runs is interrupted when its client leaves.
+    pub cancel_on_disconnect: Option<bool>,
 }
 
 /// Why a document is not a configuration that this edge can use.

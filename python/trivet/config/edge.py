@@ -63,6 +63,9 @@ def _timeouts(settings: Settings) -> edge_config.Timeouts:
         write_stall_ms=timeouts.write_stall.milliseconds,
         queue_wait_ms=timeouts.queue_wait.milliseconds,
         linger_ms=timeouts.linger.milliseconds,
+        request_ms=timeouts.request.milliseconds,
+        response_stall_ms=timeouts.response_stall.milliseconds,
+        interrupt_grace_ms=timeouts.interrupt_grace.milliseconds,
     )
 
 
@@ -112,4 +115,6 @@ def _route(route: Route) -> edge_config.Route:
         path=route.path,
         request_buffering=route.request_buffering,
         request_body_bytes=None if route.request_body is None else route.request_body.bytes,
+        timeout_ms=None if route.timeout is None else route.timeout.milliseconds,
+        cancel_on_disconnect=route.cancel_on_disconnect,
     )

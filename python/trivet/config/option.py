@@ -38,6 +38,8 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
     unit: str | None = None
     none: str | None = None
     """The word that means `None`."""
+    zero: str | None = None
+    """The word that means 0."""
     auto: str | None = None
     """How the machine decides when the option is left out."""
     takes_auto: bool = True
@@ -51,7 +53,7 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def words(self) -> tuple[str, ...]:
         """Words with a meaning of their own, beside the values of the type."""
-        return tuple(word for word in (self.none, self._auto_word) if word)
+        return tuple(word for word in (self.none, self.zero, self._auto_word) if word)
 
     @property
     def _auto_word(self) -> str | None:

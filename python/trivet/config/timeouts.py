@@ -1,4 +1,4 @@
-"""`[timeouts]`: how long the edge waits before it gives up on a client or a queue."""
+"""`[timeouts]`: how long the edge waits before it gives up on a client, a queue or the app."""
 
 from typing import Annotated
 
@@ -10,7 +10,46 @@ from trivet.config.value.size import Size
 
 
 class Timeouts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How long the edge waits before it gives up on a client or a queue."""
+    """How long the edge waits before it gives up on a client, a queue or the app."""
+
+    request: Annotated[
+        Duration,
+        Option(
+            doc="Time from a request's arrival to the head of its response (504); `off` for none.",
+            why="Heroku's and gunicorn's number: after half a minute the proxy in front or the "
+            "person has given up. A response that has begun is under `response_stall`.",
+            flag="--timeout",
+            short="-t",
+            aliases=("--harakiri",),
+            metavar="DURATION|off",
+            maximum="1d",
+            zero="off",
+            spec="RFC 9110 section 15.6.5",
+        ),
+    ] = Duration("30s")
+
+    response_stall: Annotated[
+        Duration,
+        Option(
+            doc="Longest silence of the app behind the head of a response whose client waits: "
+            "then the connection is cut; `off` for none.",
+            why="Event streams are silent for long and send a comment every half minute where "
+            "a proxy is in between; one that says nothing for five is stuck.",
+            metavar="DURATION|off",
+            maximum="1d",
+            zero="off",
+        ),
+    ] = Duration("5m")
+
+    interrupt_grace: Annotated[
+        Duration,
+        Option(
+            doc="What an interrupted request gets to let go, before its process is replaced.",
+            why="Time for a rollback and for `finally` blocks; a thread that waits in C code "
+            "cannot be interrupted, and would hold its place for ever.",
+            maximum="1h",
+        ),
+    ] = Duration("5s")
 
     request_head: Annotated[
         Duration,

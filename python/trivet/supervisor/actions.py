@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from trivet.wire.control import Drain, DrainWorker, ReopenLogs, Stop, WorkerDied
+from trivet.wire.control import Drain, DrainWorker, Overdue, ReopenLogs, Stop, WorkerDied
 from trivet.wire.worker_control import Loaded, LoadFailure
 
 Level: TypeAlias = Literal["info", "warning", "error"]
@@ -65,6 +65,29 @@ class StopWorker:
 @dataclass(frozen=True, slots=True)
 class KillWorker:
     """End the worker with SIGKILL."""
+
+    worker: int
+
+
+@dataclass(frozen=True, slots=True)
+class Interrupt:
+    """Ask the worker to interrupt a request, and to say where it was."""
+
+    worker: int
+    request: int
+    cause: Overdue
+
+
+@dataclass(frozen=True, slots=True)
+class AskForStacks:
+    """Have the worker write down where its threads are, by a signal; `ReadStacks` follows."""
+
+    worker: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReadStacks:
+    """Read what the worker has written down, for a `StacksRead`."""
 
     worker: int
 
@@ -144,6 +167,9 @@ Action: TypeAlias = (
     | AddWorker
     | StopWorker
     | KillWorker
+    | Interrupt
+    | AskForStacks
+    | ReadStacks
     | Say
     | ShowScreen
     | ShowFailure

@@ -61,12 +61,13 @@ def check_app(
 
 def _answer(
     process: "subprocess.Popen[bytes]", control: LineSocket, target: str, timeout_s: float
-) -> worker_control.FromWorker:
+) -> worker_control.Loaded | worker_control.LoadFailed:
     deadline = time.monotonic() + timeout_s
     while (rest := deadline - time.monotonic()) > 0:
         select.select([control], [], [], rest)
-        if lines := control.receive():
-            return worker_control.decode_from_worker(lines[0])
+        for message in map(worker_control.decode_from_worker, control.receive()):
+            if isinstance(message, worker_control.Loaded | worker_control.LoadFailed):
+                return message
         if control.at_eof:
             raise _died(process, target)
     text = f"`{target}` was still not loaded after {timeout_s:g} s"

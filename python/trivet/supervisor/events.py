@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from trivet.supervisor.deaths import Death
-from trivet.wire.worker_control import Loaded, LoadFailure
+from trivet.supervisor.overdue.sight import Look
+from trivet.wire import control
+from trivet.wire.worker_control import Interrupted, Loaded, LoadFailure
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,53 @@ class LogsAsked:
     """Log files have been moved away."""
 
 
+@dataclass(frozen=True, slots=True)
+class RequestOverdue:
+    """A request still runs that nobody waits for; `look` is at its worker's process."""
+
+    worker: int
+    message: control.RequestOverdue
+    look: Look
+
+
+@dataclass(frozen=True, slots=True)
+class RequestInterrupted:
+    """A worker has done what it could about an overdue request."""
+
+    worker: int
+    answer: Interrupted
+
+
+@dataclass(frozen=True, slots=True)
+class StacksRead:
+    """What `faulthandler` has written of a worker's threads."""
+
+    worker: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestReleased:
+    """An overdue request has let go of its worker."""
+
+    worker: int
+    request: int
+
+
+@dataclass(frozen=True, slots=True)
+class RequestStuck:
+    """An overdue request has not let go of its worker in its time of grace."""
+
+    worker: int
+    request: int
+    look: Look
+
+
+OfRequest: TypeAlias = (
+    RequestOverdue | RequestInterrupted | StacksRead | RequestReleased | RequestStuck
+)
+"""What happens to an overdue request."""
+
 OfWorker: TypeAlias = WorkerLoaded | WorkerFailed | WorkerExited | WorkerLost | WorkerDrained
 """What happens to one worker."""
 
@@ -105,6 +154,7 @@ Event: TypeAlias = (
     EdgeReady
     | EdgeRefused
     | EdgeExited
+    | OfRequest
     | OfWorker
     | StopAsked
     | ReloadAsked

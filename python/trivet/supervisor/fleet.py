@@ -12,11 +12,13 @@ out. The file is longer than most because it reads from top to bottom as one tab
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from trivet.supervisor import actions as do
 from trivet.supervisor import events as on
 from trivet.supervisor.control.snapshot import FleetFacts, WorkerFacts
 from trivet.supervisor.deaths import Death
+from trivet.supervisor.overdue.requests import Overdues
 from trivet.supervisor.roster import Rollout, Roster, Seat, StandState, Worker, WorkerState
 from trivet.wire import control
 from trivet.wire.worker_control import Loaded, LoadFailure
@@ -41,6 +43,10 @@ class FleetPlan:
     workers: int
     graceful_s: float
     load_s: float
+    grace_s: float
+    """What an interrupted request gets to let go."""
+    folder: Path
+    """Where its workers run."""
 
 
 class Fleet:
@@ -66,6 +72,7 @@ class Fleet:
         self._rollout: Rollout | None = None
         self._shown: LoadFailure | None = None
         self.outcome = do.ReloadEnded(is_done=True, text="", failure=None)
+        self._overdues = Overdues(plan.grace_s, plan.folder)
 
     # What `policy` asks
 
@@ -109,6 +116,7 @@ class Fleet:
         """Return when `tick` has to be called at the latest, or `None` for no such time."""
         times = [seat.retry_at for seat in self._roster.seats]
         times += [worker.deadline for worker in self._roster.workers.values()]
+        times.append(self._overdues.next_deadline())
         return min((time for time in times if time is not None), default=None)
 
     # What `policy` tells
@@ -126,7 +134,7 @@ class Fleet:
         for worker in list(self._roster.workers.values()):
             if worker.deadline is not None and worker.deadline <= now:
                 actions += self._overdue(worker, now)
-        return actions
+        return actions + self._overdues.tick(now)
 
     def offer_all(self, now: float) -> Actions:
         """Let all serve that can: an edge has become ready."""
@@ -140,7 +148,10 @@ class Fleet:
             worker.deadline = now + STOP_S
             seat = worker.seat
             if seat in self._roster.seats and seat.worker is worker:
-                actions.append(self._start_worker(seat, now))
+                if seat.successor:
+                    actions += self._promote(seat.successor, now)
+                else:
+                    actions.append(self._start_worker(seat, now))
         return actions
 
     def begin_rollout(self, because: str, now: float) -> Actions:
@@ -171,7 +182,7 @@ class Fleet:
             if self._rollout and worker in self._rollout.members:
                 self._rollout.members.remove(worker)
             actions += self._retire(worker, now)
-        seat.worker = None
+        seat.worker = seat.successor = None
         return [*actions, *self._try_changeover(now)]
 
     def begin_stop(self) -> None:
@@ -194,6 +205,8 @@ class Fleet:
         for worker in list(self._roster.workers.values()):
             if worker.state is not WorkerState.STOPPING:
                 actions += self._stop_worker(worker, deadline)
+                if worker.is_stuck:
+                    actions += self._kill(worker)
         return actions
 
     # What happens to workers
@@ -207,6 +220,8 @@ class Fleet:
         self._shown = None
         if worker.seat.worker is worker:
             return self._offer(worker, now)
+        if worker.seat.successor is worker:
+            return self._promote(worker, now)
         return self._try_changeover(now)
 
     def on_failed(self, event: on.WorkerFailed, now: float) -> Actions:
@@ -222,6 +237,7 @@ class Fleet:
     def on_exited(self, event: on.WorkerExited, now: float) -> Actions:
         """A worker is gone."""
         worker = self._roster.workers.pop(event.worker)
+        self._overdues.forget(event.worker)
         if worker.state is WorkerState.DRAINING and event.death.reason == "exit 0":
             # It saw the end of its link before we read that it is drained.
             worker.state = WorkerState.STOPPING
@@ -251,7 +267,53 @@ class Fleet:
         worker = self._roster.workers[event.worker]
         if worker.state is not WorkerState.DRAINING:
             return []
+        if worker.is_stuck:
+            return self._kill(worker)
         return self._stop_worker(worker, now + self.plan.graceful_s)
+
+    def on_request(self, event: on.OfRequest, now: float) -> Actions:
+        """Something happens to an overdue request."""
+        match event:
+            case on.RequestOverdue():
+                return self._overdues.begin(event, now)
+            case on.RequestInterrupted():
+                return self._overdues.answer(event)
+            case on.StacksRead():
+                return self._overdues.read(event)
+            case on.RequestReleased():
+                return self._overdues.release(event, now)
+            case on.RequestStuck():
+                text, is_silent = self._overdues.give_up(event, now)
+                worker = self._roster.workers[event.worker]
+                return self._replace(worker, text, now, is_silent=is_silent)
+
+    def _replace(self, worker: Worker, text: str, now: float, *, is_silent: bool) -> Actions:
+        """Have another worker take the place of one with a request that is stuck."""
+        is_first = not worker.is_stuck
+        worker.is_stuck, worker.is_silent = True, worker.is_silent or is_silent
+        seat = worker.seat
+        if not is_first or self._stand.is_stopping or worker.state is not WorkerState.SERVING:
+            return [self._say(text, "error")]
+        actions: Actions = [self._say(f"{text}; the worker is replaced", "error")]
+        if seat.worker is worker and not seat.successor:
+            seat.successor = self._new_worker(seat, self._roster.generation, now)
+            number, generation = seat.successor.number, seat.successor.generation
+            actions.append(do.StartWorker(number, self._app, generation))
+        # What waits behind a silent one would never be begun; any other may go on meanwhile.
+        return [*actions, *(self._retire(worker, now) if worker.is_silent else [])]
+
+    def _promote(self, successor: Worker, now: float) -> Actions:
+        """Let a successor serve, and the stuck worker before it end."""
+        seat = successor.seat
+        stuck, seat.worker, seat.successor = seat.worker, successor, None
+        actions = self._offer(successor, now)
+        if stuck is None or stuck.number not in self._roster.workers:
+            return actions
+        return [*actions, *(self._kill(stuck) if stuck.is_silent else self._retire(stuck, now))]
+
+    def _kill(self, worker: Worker) -> Actions:
+        worker.state, worker.deadline = WorkerState.STOPPING, None
+        return [do.KillWorker(worker.number)]
 
     def _mourn(self, worker: Worker, death: Death, now: float) -> Actions:
         """Say that a worker died unasked, and see to its replacement."""
@@ -263,6 +325,9 @@ class Fleet:
             return [self._say(who, "error"), *self._end_rollout(now)]
         if worker.seat.worker is not worker:
             return [self._say(who, "warning")]
+        if worker.seat.successor:
+            worker.seat.worker, worker.seat.successor = worker.seat.successor, None
+            return [self._say(who, "error"), *self._offer(worker.seat.worker, now)]
         delay = self._retry(worker, now)
         return [self._say(f"{who}; another starts in {delay:.1f} s", "error")]
 
@@ -294,11 +359,26 @@ class Fleet:
         if self.loaded is None:
             self.cannot_start = True
             return []
+        if worker.seat.successor is worker:
+            return self._go_on_without(worker.seat, now)
         if worker.seat.worker is not worker:
             return []
         delay = self._retry(worker, now)
         text = f"worker {worker.number}: the next try is in {delay:.1f} s"
         return [self._say(text, "warning")]
+
+    def _go_on_without(self, seat: Seat, now: float) -> Actions:
+        """A successor has failed: the stuck worker stays where it still serves."""
+        stuck, seat.successor = seat.worker, None
+        if stuck is None:
+            return []
+        if stuck.state is WorkerState.SERVING:
+            stuck.is_stuck = False  # the next request that is stuck brings the next try
+            text = f"worker {stuck.number} goes on, though a request is stuck on it"
+            return [self._say(text, "warning")]
+        delay = self._retry(stuck, now)
+        text = f"worker {stuck.number}: the next try to replace it is in {delay:.1f} s"
+        return [self._say(text, "warning"), *self._kill(stuck)]
 
     def _retry(self, worker: Worker, now: float) -> float:
         delay = worker.seat.backoff.next_delay(now - worker.started)
@@ -319,6 +399,8 @@ class Fleet:
         return [do.StopWorker(worker.number)]
 
     def _overdue(self, worker: Worker, now: float) -> Actions:
+        if worker.state is WorkerState.DRAINING and worker.is_stuck:
+            return self._kill(worker)
         if worker.state is WorkerState.DRAINING:
             text = f"worker {worker.number} still has requests after {self.plan.graceful_s:g} s"
             said = self._say(f"{text}: cut off", "warning")
@@ -341,9 +423,9 @@ class Fleet:
         actions: Actions = []
         retiring: list[Worker] = []
         for worker in rollout.members:
-            if worker.seat.worker:
-                retiring.append(worker.seat.worker)
-            worker.seat.worker, worker.seat.retry_at = worker, None
+            seat = worker.seat
+            retiring += [each for each in (seat.worker, seat.successor) if each]
+            seat.worker, seat.successor, seat.retry_at = worker, None, None
             actions += self._offer(worker, now)
         for worker in retiring:
             actions += self._retire(worker, now)

@@ -102,6 +102,8 @@ def _app_plan(configured: ConfiguredApp, app: Discovered) -> AppPlan:
             workers=server.workers,
             graceful_s=server.graceful_timeout.seconds,
             load_s=server.load_timeout.seconds,
+            grace_s=settings.timeouts.interrupt_grace.seconds,
+            folder=settings.chdir,
         ),
         target=app_target(configured, app),
         threads=server.threads,

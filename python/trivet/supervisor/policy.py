@@ -59,6 +59,9 @@ class Policy:
         """Take one event."""
         if isinstance(event, on.OfWorker):
             actions = self._of_worker(event, now)
+        elif isinstance(event, on.OfRequest):
+            fleet = self._fleet_of(event.worker)
+            actions = fleet.on_request(event, now) if fleet else []
         else:
             name = f"_on_{_snake(type(event).__name__)}"
             actions = list(getattr(self, name)(event, now))
@@ -102,8 +105,11 @@ class Policy:
 
     # What concerns all fleets
 
+    def _fleet_of(self, worker: int) -> Fleet | None:
+        return next((each for each in self._fleets if each.owns(worker)), None)
+
     def _of_worker(self, event: on.OfWorker, now: float) -> Actions:
-        fleet = next((each for each in self._fleets if each.owns(event.worker)), None)
+        fleet = self._fleet_of(event.worker)
         if fleet is None:
             return []
         match event:

@@ -68,6 +68,8 @@ class Seat:
     backoff: Backoff = field(default_factory=Backoff)
     retry_at: float | None = None
     """When another worker is started here, after one has died."""
+    successor: "Worker | None" = None
+    """Loads the app, to take the place of a worker with a request that is stuck."""
 
 
 @dataclass(slots=True, eq=False)
@@ -82,6 +84,10 @@ class Worker:
     loaded: Loaded | None = None
     deadline: float | None = None
     """When its state has lasted too long."""
+    is_stuck: bool = False
+    """A request on it will never end, so that a stop in good order is not to be waited for."""
+    is_silent: bool = False
+    """None of its requests can end, for want of the interpreter lock or of the event loop."""
 
     @property
     def is_known_to_edge(self) -> bool:

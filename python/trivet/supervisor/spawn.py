@@ -6,7 +6,6 @@ only the supervisor is to hear it.
 
 import contextlib
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from trivet.supervisor.overdue.sight import StackFile
 from trivet.supervisor.start.identity import Identity
 from trivet.wire.claim import create_claim_page
 from trivet.wire.line_socket import LineSocket
@@ -113,12 +113,25 @@ class WorkerProcess:
     descriptors: list[int]
     inherited: tuple[int, int, int]
     app: int
+    stacks: StackFile | None = None
+    """Once it has loaded the app."""
 
     def close_descriptors(self) -> None:
         """Close what was for the edge: it has its own copies now, or will never need them."""
         for descriptor in self.descriptors:
             os.close(descriptor)
         self.descriptors.clear()
+
+    def take_stacks(self) -> None:
+        """Take over the file that came with the worker's last message."""
+        for descriptor in self.control.take_descriptors(1):
+            self.stacks = StackFile(descriptor)
+
+    def close(self) -> None:
+        """Close what is left but for the streams, when the process is gone."""
+        self.close_descriptors()
+        if self.stacks:
+            self.stacks.close()
 
 
 @dataclass(slots=True)
@@ -193,7 +206,7 @@ def prepare_fork(app: int) -> tuple[WorkerProcess, list[int]]:
     return worker, [*away, *(os.dup(descriptor) for descriptor in mine[1:])]
 
 
-def send_signal(process: Process, number: signal.Signals) -> None:
+def send_signal(process: Process, number: int) -> None:
     """Send a signal, unless the process has been reaped and its number may be another's."""
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):

@@ -26,6 +26,7 @@ from trivet.supervisor.control.snapshot import Snapshot
 from trivet.supervisor.deaths import Death, OutOfMemoryCounter, death_from_status, ended_children
 from trivet.supervisor.incidents.box import BlackBox
 from trivet.supervisor.output import OutputCollector
+from trivet.supervisor.overdue.requests import sighted
 from trivet.supervisor.plan import Plan
 from trivet.supervisor.policy import Policy
 from trivet.supervisor.screen import time_of_day
@@ -255,6 +256,25 @@ class Stand:
         else:
             self._fork_servers.cancel(action.worker)
 
+    def _interrupt(self, action: do.Interrupt) -> None:
+        if worker := self._workers.get(action.worker):
+            grace_s = self._plan.apps[worker.app].fleet.grace_s
+            message = worker_control.Interrupt(
+                request=action.request, cause=action.cause.value, last_s=grace_s / 2
+            )
+            worker.control.send(worker_control.encode(message))
+
+    def _ask_for_stacks(self, action: do.AskForStacks) -> None:
+        worker = self._workers.get(action.worker)
+        if worker and worker.stacks:
+            worker.stacks.clear()
+            spawn.send_signal(worker.process, worker_control.STACKS_SIGNAL)
+
+    def _read_stacks(self, action: do.ReadStacks) -> None:
+        worker = self._workers.get(action.worker)
+        if worker and worker.stacks:
+            self._events.append(on.StacksRead(action.worker, worker.stacks.read()))
+
     def _kill_worker(self, action: do.KillWorker) -> None:
         if worker := self._workers.get(action.worker):
             spawn.send_signal(worker.process, signal.SIGKILL)
@@ -309,7 +329,7 @@ class Stand:
         self._read_worker(number, worker)
         del self._workers[number]
         self.forget(worker.control)
-        worker.close_descriptors()
+        worker.close()
         self._box.on_worker_exited(number, death, self._output.last_words(number))
         self._events.append(on.WorkerExited(number, death))
 
@@ -372,6 +392,9 @@ class Stand:
                 )
             case control.WorkerDrained():
                 event = on.WorkerDrained(message.worker)
+            case control.RequestReleased() | control.RequestOverdue() | control.RequestStuck():
+                worker = self._workers.get(message.worker)
+                event = sighted(message, worker.process.pid if worker else 0, time.monotonic())
             case control.Log():
                 level = message.level if message.level in _LEVELS else "info"
                 self._desk.note(message.text, level)
@@ -386,9 +409,12 @@ class Stand:
             for line in self.receive(worker.control):
                 match worker_control.decode_from_worker(line):
                     case worker_control.Loaded() as loaded:
+                        worker.take_stacks()
                         self._events.append(on.WorkerLoaded(number, loaded))
                     case worker_control.LoadFailed(failure=failure):
                         self._events.append(on.WorkerFailed(number, failure))
+                    case worker_control.Interrupted() as answer:
+                        self._events.append(on.RequestInterrupted(number, answer))
         except (RecordError, LineTooLongError) as error:
             self._say(do.Say(f"worker {number} sent no message but rubbish: {error}", "error"))
             spawn.send_signal(worker.process, signal.SIGKILL)
@@ -494,6 +520,9 @@ class Stand:
         do.AddWorker: _add_worker,
         do.StopWorker: _stop_worker,
         do.KillWorker: _kill_worker,
+        do.Interrupt: _interrupt,
+        do.AskForStacks: _ask_for_stacks,
+        do.ReadStacks: _read_stacks,
         do.Say: _say,
         do.ShowScreen: _show_screen,
         do.ShowFailure: _show_failure,

@@ -5,12 +5,24 @@ defaults, unknown fields refused. A message may own descriptors, which travel wi
 (`SCM_RIGHTS`); its `fds` says how many, and the receiver takes that many in order.
 """
 
+import enum
 from typing import Literal, TypeAlias
 
 import msgspec
 
 from trivet.wire import check_version
 from trivet.wire.edge_config import U32, U64, EdgeConfig
+
+
+class Overdue(enum.Enum):
+    """Why a running request has to end."""
+
+    DISCONNECT = "disconnect"
+    """Its client has left, and its route says that this is a reason."""
+    STALL = "stall"
+    """The response stalled behind its head."""
+    TIMEOUT = "timeout"
+    """Its time is over."""
 
 
 class _Message(
@@ -148,6 +160,36 @@ class WorkerDrained(_Message, frozen=True, tag="worker_drained"):
     worker: U32
 
 
+class RequestOverdue(_Message, frozen=True, tag="request_overdue"):
+    """A running request has to end: nobody waits for its answer any more.
+
+    `request` is its number in the frames, `path` is decoded and below the app's mount, `id` is
+    what its log lines carry.
+    """
+
+    worker: U32
+    request: U64
+    cause: Overdue
+    running_ms: U32
+    method: str
+    path: str
+    id: str
+
+
+class RequestReleased(_Message, frozen=True, tag="request_released"):
+    """A request that was overdue has let go of its worker, or its worker is gone."""
+
+    worker: U32
+    request: U64
+
+
+class RequestStuck(_Message, frozen=True, tag="request_stuck"):
+    """An overdue request has not let go in its time of grace: the worker is to be replaced."""
+
+    worker: U32
+    request: U64
+
+
 class Log(_Message, frozen=True, tag="log"):
     """A line for the operator's log; `level` is `info`, `warning` or `error`."""
 
@@ -177,7 +219,18 @@ class Status(_Message, frozen=True, tag="status"):
 ToEdge: TypeAlias = (
     Configure | AddWorker | DrainWorker | WorkerDied | Drain | Stop | ReopenLogs | StatusAsked
 )
-FromEdge: TypeAlias = Ready | Refused | WorkerLost | RequestFailed | WorkerDrained | Log | Status
+FromEdge: TypeAlias = (
+    Ready
+    | Refused
+    | WorkerLost
+    | RequestFailed
+    | WorkerDrained
+    | RequestOverdue
+    | RequestReleased
+    | RequestStuck
+    | Log
+    | Status
+)
 
 _encoder = msgspec.json.Encoder()
 _to_edge: msgspec.json.Decoder[ToEdge] = msgspec.json.Decoder(ToEdge)

@@ -66,6 +66,10 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Bytes per second that a request body must reach on average."""
     write_stall_ms: U32
     queue_wait_ms: U32
+    request_ms: U32
+    """0 for ever, as with the next one."""
+    response_stall_ms: U32
+    interrupt_grace_ms: U32
     linger_ms: U32
 
 
@@ -121,6 +125,9 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Exact path, or a prefix that ends with `*`."""
     request_buffering: bool | None
     request_body_bytes: U64 | None
+    timeout_ms: U32 | None
+    """In place of `request_ms`; 0 for ever."""
+    cancel_on_disconnect: bool | None
 
 
 class EdgeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -1,15 +1,23 @@
 """Messages between supervisor and worker: one JSON object per line.
 
 Both ends are Python of the same installation, so there is no second face of this contract. The
-worker reads `Start`, answers `Loaded` or `LoadFailed` once, and from then on only listens for
-`StopWorker` or the end of the connection.
+worker reads `Start`, answers `Loaded` or `LoadFailed` once, and from then on listens for
+`Interrupt`, each of which it answers with `Interrupted`, for `StopWorker`, or for the end of the
+connection.
 """
 
-from typing import Literal, TypeAlias, cast
+import signal
+from typing import Final, Literal, TypeAlias, cast
 
 from trivet.errors import AppLoadError, Place
 from trivet.wire import record
 from trivet.wire.record import Record
+
+STACKS_SIGNAL: Final = signal.SIGRTMAX - 2
+"""Has a worker write down where its threads are, without asking its interpreter."""
+
+Cause: TypeAlias = Literal["disconnect", "stall", "timeout"]
+"""Why a request is to end: the values of `control.Overdue`."""
 
 
 class AppTarget(Record):
@@ -99,8 +107,34 @@ class StopWorker(Record, tag="stop"):
     """Finish the running requests, then exit."""
 
 
+class Interrupt(Record, tag="interrupt"):
+    """End a request, because nobody waits for its answer any more.
+
+    `request` is its number in the frames; `last_s` says after how many seconds an event loop that
+    is blocked may be interrupted as a whole.
+    """
+
+    request: int
+    cause: Cause
+    last_s: float
+
+
+class Interrupted(Record, tag="interrupted"):
+    """What was found when a request was to be interrupted.
+
+    `found` is `thread` or `task` for one that was interrupted, `loop` where the event loop that
+    runs it is blocked, `nothing` where it had ended by then. `stack` is as `stacks.shown` has
+    it. `thread` is the kernel's number of the thread, 0 for a task or nothing.
+    """
+
+    request: int
+    found: Literal["thread", "task", "loop", "nothing"]
+    stack: str
+    thread: int
+
+
 class Loaded(Record, tag="loaded"):
-    """The app is there.
+    """The app is there. Descriptor: the file that `STACKS_SIGNAL` has it write to.
 
     `framework` is its name with version (`Flask 3.1.3`), or `""`; `seconds` what loading took.
     """
@@ -116,11 +150,11 @@ class LoadFailed(Record, tag="load_failed"):
     failure: LoadFailure
 
 
-ToWorker: TypeAlias = Start | StopWorker
-FromWorker: TypeAlias = Loaded | LoadFailed
+ToWorker: TypeAlias = Start | StopWorker | Interrupt
+FromWorker: TypeAlias = Loaded | LoadFailed | Interrupted
 
-_TO_WORKER = record.by_tag(Start, StopWorker)
-_FROM_WORKER = record.by_tag(Loaded, LoadFailed)
+_TO_WORKER = record.by_tag(Start, StopWorker, Interrupt)
+_FROM_WORKER = record.by_tag(Loaded, LoadFailed, Interrupted)
 
 encode = record.encode
 

@@ -8,10 +8,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from trivet import _trivet
-from trivet.wire.worker_control import Start
-from trivet.worker import asgi_errors, failure, forked
+from trivet.wire.worker_control import Interrupt, Interrupted, Start
+from trivet.worker import asgi_errors, failure, forked, traces
 from trivet.worker.event_loop.websocket import WebSocket
 from trivet.worker.exchange import Exchange
+from trivet.worker.overdue import stacks
 
 AsgiApp = Callable[[Any, Any, Any], Awaitable[None]]
 
@@ -20,6 +21,9 @@ _SERVICE_RESTART = 1012
 
 SOCKET_GRACE_S = 1.0
 """How long an app may go on with WebSockets that are closed when its worker stops: it cleans up."""
+
+NOTICE_S = 0.1
+"""What a task gets between `http.disconnect` and its cancellation: well-made apps need no more."""
 
 
 class AsgiServer:
@@ -42,6 +46,7 @@ class AsgiServer:
         # its end would cost more than taking it out of here, where it ends anyway.
         self._running: dict[int, tuple[Exchange, asyncio.Task[None]]] = {}
         self._sockets: dict[int, tuple[WebSocket, asyncio.Task[None]]] = {}
+        self._interrupted: set[int] = set()
         self._is_flushing = False
         self._is_full = False
         self.on_close: Callable[[], object] = lambda: None
@@ -71,6 +76,24 @@ class AsgiServer:
             for task in deaf:
                 task.cancel()
             await asyncio.gather(*deaf, return_exceptions=True)
+
+    def interrupt(self, message: Interrupt) -> Interrupted:
+        """Tell a request that nobody waits for it, and cancel its task a moment later."""
+        number = message.request
+        running = self._running.get(number) or self._sockets.get(number)
+        if running is None:
+            return Interrupted(request=number, found="nothing", stack="", thread=0)
+        exchange, task = running
+        stack = stacks.of_coroutine(task.get_coro())
+        exchange.cancel()
+        self._loop.call_later(NOTICE_S, self._cancel, number)
+        return Interrupted(request=number, found="task", stack=stack, thread=0)
+
+    def _cancel(self, number: int) -> None:
+        running = self._running.get(number) or self._sockets.get(number)
+        if running and number not in self._interrupted:
+            self._interrupted.add(number)
+            running[1].cancel()
 
     def _read(self) -> None:
         try:
@@ -107,7 +130,9 @@ class AsgiServer:
             if not exchange.has_ended:
                 raise asgi_errors.returned_early(has_head=exchange.has_head)  # noqa: TRY301 - as above
         except BaseException as error:
-            if asgi_errors.comes_from_a_gone_client(error):
+            if number in self._interrupted and isinstance(error, asyncio.CancelledError):
+                exchange.fail(traces.summarise(error), "", "")  # its stack is in the log already
+            elif asgi_errors.comes_from_a_gone_client(error):
                 exchange.fail("the client has gone away", "", "")
             else:
                 self._report(exchange, scope, error)
@@ -118,6 +143,7 @@ class AsgiServer:
                 forked.leave()
             exchange.close()
             del self._running[number]
+            self._interrupted.discard(number)
 
     def _begin_websocket(self, number: int, slot: int, started: int, scope: Any) -> None:  # noqa: ANN401
         socket = WebSocket(self, number, slot, started, scope)
@@ -158,6 +184,7 @@ class AsgiServer:
                 forked.leave()
             socket.close()
             del self._sockets[number]
+            self._interrupted.discard(number)
 
     def _report(
         self, exchange: Exchange | WebSocket, scope: dict[str, Any], error: BaseException

@@ -180,7 +180,8 @@ class Exchange:
         if isinstance(self._content, tuple):
             os.close(self._content[0])
             self._content = b""
-        self._has_ended = True
+        # An app may return when its client has left; the edge counts it as running until told.
+        self.fail("the client has gone away", "", "")
         self._wake()
 
     @property

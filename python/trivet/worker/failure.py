@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from types import CodeType
 from typing import Any, Literal
 
+from trivet.errors import RequestInterrupted
 from trivet.worker import traces
 from trivet.worker.interface import layers
 
@@ -54,6 +55,8 @@ def report(
         The exception in one line, where in the app it was raised, and its traceback, of which
         the middle is left out where it is very long.
     """
+    if isinstance(error, RequestInterrupted):  # the supervisor has said so, with the stack
+        return traces.summarise(error), "", ""
     # The path is decoded: a line break in it would begin a line of the client's own.
     shown = request.path if request.path.isprintable() else ascii(request.path)[1:-1]
     what = _WHAT[request.progress]

@@ -17,6 +17,7 @@ from trivet.wire import worker_control
 from trivet.wire.line_socket import LineSocket
 from trivet.worker import garbage
 from trivet.worker.loading import LoadedApp, describe_import, load_app
+from trivet.worker.overdue import stacks
 from trivet.worker.start import hooks
 
 SLOW_IMPORT_S = 10.0
@@ -119,7 +120,7 @@ def _report(control: LineSocket, loaded: LoadedApp) -> None:
     message = worker_control.Loaded(
         interface=loaded.interface, framework=loaded.framework, seconds=loaded.seconds
     )
-    control.send(worker_control.encode(message))
+    control.send(worker_control.encode(message), [stacks.register()])
 
 
 @contextlib.contextmanager

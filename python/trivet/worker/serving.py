@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from trivet import _trivet
 from trivet.wire.line_socket import LineSocket
-from trivet.wire.worker_control import Start, StopWorker, decode_to_worker
+from trivet.wire.worker_control import Interrupt, Start, StopWorker, decode_to_worker, encode
 from trivet.worker import failure, forked
 from trivet.worker.environ import constant_environ
 from trivet.worker.event_loop import flask_views
 from trivet.worker.file_wrapper import FileWrapper
+from trivet.worker.overdue import interrupts
 from trivet.worker.raw_content import RawContent
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def serve(
             [start.link_fd, start.doorbell_fd, control.fileno(), wakeup.fileno()], loop.abandon
         )
         crew = _Crew(loop, start.threads, wakeup)
-        is_orphan = _wait_for_end(control, crew, wakeup)
+        is_orphan = _wait_for_end(control, loop, crew, wakeup)
         loop.stop()
         if is_orphan and not crew.join(ORPHAN_S):
             # A request that hangs must not keep a worker alive that nobody knows of.
@@ -161,8 +162,13 @@ class _Crew:
             self._wakeup.wake()
 
 
-def _wait_for_end(control: LineSocket, crew: _Crew, wakeup: _Wakeup) -> bool:
-    """Wait for a reason to stop; return whether it is that the supervisor is gone."""
+def _wait_for_end(
+    control: LineSocket, loop: _trivet.WsgiWorker, crew: _Crew, wakeup: _Wakeup
+) -> bool:
+    """Wait for a reason to stop; return whether it is that the supervisor is gone.
+
+    Interrupts requests meanwhile, as the supervisor says.
+    """
     with selectors.DefaultSelector() as selector:
         selector.register(control, selectors.EVENT_READ)
         selector.register(wakeup, selectors.EVENT_READ)
@@ -170,8 +176,11 @@ def _wait_for_end(control: LineSocket, crew: _Crew, wakeup: _Wakeup) -> bool:
             ready = [key.fileobj for key, _ in selector.select()]
             if wakeup in ready:
                 return False
-            lines = control.receive()
-            if any(isinstance(decode_to_worker(line), StopWorker) for line in lines):
-                return False
+            control.flush()
+            for message in map(decode_to_worker, control.receive()):
+                if isinstance(message, StopWorker):
+                    return False
+                if isinstance(message, Interrupt):
+                    control.send(encode(interrupts.interrupt_thread(loop, message)))
             if control.at_eof:
                 return not crew.has_crashed

@@ -7,11 +7,12 @@ from collections.abc import Callable
 
 from trivet.errors import AppLoadError
 from trivet.wire.line_socket import LineSocket
-from trivet.wire.worker_control import Start, StopWorker, decode_to_worker
+from trivet.wire.worker_control import Start
 from trivet.worker import forked
 from trivet.worker.asgi import AsgiApp, AsgiServer
 from trivet.worker.event_loop import new_event_loop
 from trivet.worker.lifespan import Lifespan, LifespanError
+from trivet.worker.overdue.loop_guard import LoopGuard
 
 ORPHAN_S = 1.0
 """What running requests get when the supervisor is gone: nobody is left to wait for them."""
@@ -71,16 +72,7 @@ async def _wait_for_end(control: LineSocket, server: AsgiServer) -> bool:
         if not told.done():
             told.set_result(is_orphan)
 
-    def listen() -> None:
-        if any(isinstance(decode_to_worker(line), StopWorker) for line in control.receive()):
-            tell(False)
-        elif control.at_eof:
-            tell(True)
-
-    loop.add_reader(control.fileno(), listen)
+    LoopGuard(control, server.interrupt, tell)
     loop.add_signal_handler(signal.SIGTERM, tell, False)
     server.on_close = lambda: tell(False)
-    try:
-        return await told
-    finally:
-        loop.remove_reader(control.fileno())
+    return await told

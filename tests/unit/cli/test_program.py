@@ -143,7 +143,6 @@ def test_a_file_can_be_named(run: Run, served: list[Served], tmp_path: Path) -> 
         (["serve", "-h", "::1"], "`-h` is the help, not the host", "use `--bind`"),
         (["serve", "-p", "x.pid"], "`-p` is the port, not a pid file", "for a port: `-p 8000`"),
         (["serve", "--uds", "x"], "no such option `--uds`", "use `--bind unix:PATH`"),
-        (["serve", "-t", "30"], "no such option `-t`", "requests have no time limit yet"),
         (["serve", "--workers"], "option `--workers` requires an argument", "trivet serve --help"),
         (["serve", "a", "b"], "got unexpected extra argument", "trivet serve --help"),
         (["serve", "--threads", "x"], "`--threads` must be a whole number", "write 4"),

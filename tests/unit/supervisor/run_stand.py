@@ -40,6 +40,8 @@ def main(options: dict[str, Any]) -> int:
                     workers=options["workers"],
                     graceful_s=options["graceful_s"],
                     load_s=20.0,
+                    grace_s=5.0,
+                    folder=folder,
                 ),
                 target=AppTarget(
                     name="app:app",

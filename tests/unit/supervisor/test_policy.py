@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 from trivet.supervisor import actions as do
@@ -26,7 +27,9 @@ class Table:
 
     def __init__(self, workers: int = 2) -> None:
         self.now = 100.0
-        plan = FleetPlan(name="", workers=workers, graceful_s=30, load_s=120)
+        plan = FleetPlan(
+            name="", workers=workers, graceful_s=30, load_s=120, grace_s=5, folder=Path("/srv")
+        )
         self.policy = Policy([plan], time_of_day=lambda now: f"<{now:g}>")
         self.actions = self.policy.start(self.now)
 

@@ -1,5 +1,7 @@
 """The state machine with several apps: they start together, and then leave each other alone."""
 
+from pathlib import Path
+
 import pytest
 from trivet.supervisor import actions as do
 from trivet.supervisor import events as on
@@ -10,6 +12,7 @@ from trivet.wire import control
 from trivet.wire.worker_control import Loaded, LoadFailure
 
 SHOP, BLOG = 0, 1
+SRV = Path("/srv")
 FLASK = Loaded(interface="wsgi", framework="Flask 3.1.3", seconds=0.2)
 FASTAPI = Loaded(interface="asgi", framework="FastAPI 0.128", seconds=0.2)
 FAILURE = LoadFailure(code="app.raised", message="boom", hint="", place=None, detail="")
@@ -22,8 +25,8 @@ class Table:
     def __init__(self) -> None:
         self.now = 100.0
         plans = [
-            FleetPlan(name="shop", workers=2, graceful_s=30, load_s=120),
-            FleetPlan(name="blog", workers=1, graceful_s=5, load_s=60),
+            FleetPlan(name="shop", workers=2, graceful_s=30, load_s=120, grace_s=5, folder=SRV),
+            FleetPlan(name="blog", workers=1, graceful_s=5, load_s=60, grace_s=5, folder=SRV),
         ]
         self.policy = Policy(plans, time_of_day=lambda now: f"<{now:g}>")
         self.actions = self.policy.start(self.now)

@@ -11,6 +11,7 @@ use trivet_core::websocket::Offer;
 use trivet_wire::frames::{ResponseView, UNKNOWN_LENGTH};
 
 use super::content::{Content, ContentEnd};
+use super::deadline::sooner;
 use super::log::Record;
 use super::relay::{Relay, RelayEnd};
 use super::upload::Upload;
@@ -64,6 +65,11 @@ impl Connection {
             _ => Upload::none(taken, &self.shared),
         };
         self.request_end = taken;
+        if !matches!(content, Content::None | Content::WebSocket) {
+            // Its time begins when it is there, however slowly it came.
+            record.received_us = now_us();
+        }
+        record.due_us = self.due_us(record.received_us);
         let frame = self.frame(&app, &record, &content);
         let descriptor = match &content {
             Content::File(file) => match file.reopen() {
@@ -72,10 +78,6 @@ impl Connection {
             },
             _ => None,
         };
-        if !matches!(content, Content::None | Content::WebSocket) {
-            // Its wait for a worker begins when it is there, however slowly it came.
-            record.received_us = now_us();
-        }
         let is_replayable = !matches!(content, Content::Stream(_));
         let waker = poll_fn(|context| Poll::Ready(context.waker().clone())).await;
         let exchange = Exchange::new(frame, descriptor, record.received_us, is_replayable, waker);
@@ -134,32 +136,37 @@ impl Connection {
         offer: Option<&Offer>,
     ) -> Option<After> {
         let queue_us = u64::from(self.shared.config.timeouts.queue_wait_ms) * 1000;
-        self.watch.set_at(record.received_us + queue_us);
+        let queue_end_us = record.received_us + queue_us;
+        self.watch.set_at(sooner(queue_end_us, record.due_us));
         loop {
             match poll_fn(|context| self.poll_event(context, exchange, upload)).await {
                 Event::Reply => break,
                 Event::Hints(payload) => {
                     if self.send_hints(&payload).await.is_err() {
-                        pool.cancel(exchange);
+                        pool.abandon(exchange, self.patience_for_a_lost_client(record.due_us));
                         record.aborted = true;
                         return Some(After::Close);
                     }
+                    self.watch.set_at(record.due_us);
                 }
-                Event::Late if pool.withdraw(exchange) => {
-                    self.watch.clear();
+                Event::Late if !self.shared.is_cut_off() => {
+                    let Some(problem) = self.overdue(pool, exchange, record) else {
+                        continue;
+                    };
                     record.keep_alive &= upload.is_done();
-                    self.answer_problem(Problem::QueueTimeout, record).await;
+                    self.answer_problem(problem, record).await;
                     return None;
                 }
-                // It has been started: how long it may run is another question.
-                Event::Late if !self.shared.is_cut_off() => self.watch.clear(),
                 Event::ContentWanted => {
+                    let begun_us = now_us();
                     if let Err(end) = self.upload_more(pool, exchange, record, upload).await {
                         return Some(self.break_upload(end, pool, exchange, record).await);
                     }
+                    record.wait_for_client(now_us() - begun_us);
+                    self.watch.set_at(record.due_us);
                 }
                 Event::ClientGone | Event::Late => {
-                    pool.cancel(exchange);
+                    pool.abandon(exchange, self.patience_for_a_lost_client(record.due_us));
                     record.aborted = true;
                     return Some(After::Close);
                 }
@@ -168,10 +175,7 @@ impl Connection {
         self.watch.clear();
         let (head, whole, failure) = {
             let mut reply = exchange.reply();
-            record.worker = reply.worker;
-            if reply.handed_out_us != 0 {
-                record.queue_us = Some(reply.handed_out_us.saturating_sub(record.received_us));
-            }
+            record.note(&reply);
             (reply.head.take(), reply.whole, reply.failure.clone())
         };
         record.keep_alive &= upload.is_done();
@@ -279,14 +283,17 @@ impl Connection {
         match result {
             Ok(()) => None,
             Err(end) => {
-                pool.cancel(exchange);
+                pool.abandon(exchange, self.patience_behind_the_head(end));
                 record.aborted = end == RelayEnd::Client;
-                if let RelayEnd::App = end {
+                if end != RelayEnd::Client {
                     if framing == BodyFraming::UntilClose {
                         // An orderly close would tell the client that this was all.
                         self.stream.reset_on_close();
                     }
-                    let failure = exchange.reply().failure.clone();
+                    let failure = match end {
+                        RelayEnd::Stall => Some(Failure::Problem(Problem::AppTimeout)),
+                        _ => exchange.reply().failure.clone(),
+                    };
                     let _ = problem_of(failure, record);
                 }
                 Some(After::Close)

@@ -50,7 +50,7 @@ impl Connection {
             },
             content: kind,
             received_us: record.received_us,
-            deadline_us: 0,
+            deadline_us: record.due_us,
             content_length,
             client_port: record.client_port,
             server_port,

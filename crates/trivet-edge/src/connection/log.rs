@@ -19,6 +19,8 @@ pub(super) struct Record {
     pub(super) begun_us: u64,
     /// When the whole head had come, µs of the monotonic clock.
     pub(super) received_us: u64,
+    /// When the head of the response must be there, µs of the monotonic clock; 0 for no time.
+    pub(super) due_us: u64,
     pub(super) client: Option<IpAddr>,
     pub(super) client_port: u16,
     pub(super) scheme: &'static str,
@@ -46,6 +48,7 @@ impl Record {
         Self {
             begun_us,
             received_us: now_us(),
+            due_us: 0,
             client: None,
             client_port: 0,
             scheme: "http",

@@ -33,6 +33,8 @@ pub(super) enum RelayEnd {
     Client,
     /// The app or its worker broke off.
     App,
+    /// The app sent nothing more for too long.
+    Stall,
 }
 
 impl From<Broken> for RelayEnd {
@@ -225,6 +227,9 @@ impl Connection {
         exchange: &Exchange,
     ) -> Poll<Result<Step, RelayEnd>> {
         if let Some(step) = next_step(&mut exchange.reply()) {
+            if self.watch.is_set() {
+                self.watch.clear();
+            }
             return Poll::Ready(Ok(step));
         }
         if self.buf.len() < self.request_end + PIPELINED_BYTES {
@@ -234,7 +239,14 @@ impl Connection {
                 Poll::Pending => {}
             }
         }
-        self.poll_deadline(context).map(|_| Err(RelayEnd::Client))
+        let stall_ms = self.shared.config.timeouts.response_stall_ms;
+        if stall_ms != 0 && !self.watch.is_set() {
+            self.watch.set(stall_ms);
+        }
+        self.poll_deadline(context).map(|broken| match broken {
+            Broken::Late => Err(RelayEnd::Stall),
+            Broken::CutOff | Broken::Gone => Err(RelayEnd::Client),
+        })
     }
 
     /// The end of content with the app's trailer fields, for a client that takes some

@@ -207,7 +207,7 @@ impl Connection {
         exchange: &Arc<Exchange>,
         record: &mut Record,
     ) -> After {
-        pool.cancel(exchange);
+        pool.abandon(exchange, self.patience_for_a_lost_client(record.due_us));
         self.watch.clear();
         record.keep_alive = false;
         match end {

@@ -1,5 +1,7 @@
 //! The pool with workers that are played by the test.
 
+mod vigil;
+
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;

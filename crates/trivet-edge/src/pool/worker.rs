@@ -33,6 +33,8 @@ pub(super) struct Slot {
     pub(super) number: u64,
     /// Its thread is busy for long: another one serves the requests behind it.
     pub(super) is_aside: bool,
+    /// It does not end, and its worker is to be replaced for that.
+    is_stuck: bool,
 }
 
 /// A worker process.
@@ -50,6 +52,7 @@ pub(crate) struct Worker {
     /// Accepted WebSockets by their numbers: they hold no slot.
     sockets: HashMap<u64, Arc<Exchange>>,
     pub(super) aside: usize,
+    stuck: usize,
     pub(super) is_draining: bool,
     /// Its version is ours: before that, nothing it says is understood.
     has_greeted: bool,
@@ -83,6 +86,7 @@ impl Worker {
             free: (0..u16::try_from(SLOTS).unwrap_or(0)).rev().collect(),
             sockets: HashMap::new(),
             aside: 0,
+            stuck: 0,
             is_draining: false,
             has_greeted: false,
             service: ServiceTime::default(),
@@ -103,9 +107,9 @@ impl Worker {
         self.outstanding() == 0
     }
 
-    /// Whether it has neither requests nor WebSockets.
+    /// Whether nothing is left that is worth a wait: no WebSockets, and no requests but stuck ones.
     pub(super) fn is_done(&self) -> bool {
-        self.is_idle() && self.sockets.is_empty()
+        self.outstanding() == self.stuck && self.sockets.is_empty()
     }
 
     /// Its accepted WebSockets.
@@ -116,6 +120,23 @@ impl Worker {
     /// Forget a WebSocket; false where it is not among the accepted ones any more.
     pub(super) fn forget_socket(&mut self, number: u64) -> bool {
         self.sockets.remove(&number).is_some()
+    }
+
+    /// Whether it still has this request.
+    pub(super) fn holds(&self, slot: u16, number: u64) -> bool {
+        let held = self.slots.get(usize::from(slot)).and_then(Option::as_ref);
+        held.is_some_and(|held| held.number == number)
+    }
+
+    /// Wait for the request in `slot` no longer.
+    pub(super) fn give_up(&mut self, slot: u16) {
+        if let Some(held) = self.slot_mut(slot)
+            && !held.is_stuck
+        {
+            held.is_stuck = true;
+            self.stuck += 1;
+            self.wake();
+        }
     }
 
     /// Requests it may still be given.
@@ -173,6 +194,7 @@ impl Worker {
                 exchange: Arc::clone(exchange),
                 number,
                 is_aside: false,
+                is_stuck: false,
             });
         }
         self.wake();
@@ -253,6 +275,7 @@ impl Worker {
         let place = self.slots.get_mut(usize::from(slot))?;
         let held = place.take_if(|held| held.number == number)?;
         self.free.push(slot);
+        self.stuck -= usize::from(held.is_stuck);
         if held.is_aside {
             self.aside -= 1;
             self.pass_aside_on(crate::clock::now_us());

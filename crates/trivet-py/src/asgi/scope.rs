@@ -7,6 +7,8 @@ use trivet_core::field::list_elements;
 use trivet_core::http1::KnownField;
 use trivet_wire::frames::RequestView;
 
+use crate::wsgi::seconds;
+
 /// Makes scopes for one app.
 pub(crate) struct ScopeMaker {
     template: Py<PyDict>,
@@ -100,6 +102,9 @@ impl ScopeMaker {
             let extensions = known.cast::<PyDict>()?.copy()?;
             let ours = PyDict::new(py);
             ours.set_item(intern!(py, "request_id"), utf8(py, head.request_id))?;
+            if head.deadline_us != 0 {
+                ours.set_item(intern!(py, "deadline"), seconds(head.deadline_us))?;
+            }
             extensions.set_item(intern!(py, "trivet"), ours)?;
             scope.set_item(intern!(py, "extensions"), extensions)?;
         }

@@ -75,6 +75,15 @@ pub(crate) fn latin1<'py>(py: Python<'py>, bytes: &[u8]) -> PyResult<Bound<'py, 
     }
 }
 
+/// µs of the monotonic clock as `time.monotonic()` has them.
+#[allow(
+    clippy::cast_precision_loss,
+    reason = "µs since boot fit 52 bits for 140 years"
+)]
+pub(crate) fn seconds(us: u64) -> f64 {
+    us as f64 / 1e6
+}
+
 /// The CGI name of a request field (RFC 3875 section 4.1.18).
 fn cgi_name(name: &[u8]) -> String {
     match name {
@@ -192,11 +201,7 @@ impl EnvironMaker {
         }
         environ.set_item(&keys.request_id, text(head.request_id)?)?;
         if head.deadline_us != 0 {
-            #[allow(
-                clippy::cast_precision_loss,
-                reason = "µs since boot fit 52 bits for 140 years"
-            )]
-            environ.set_item(&keys.deadline, head.deadline_us as f64 / 1e6)?;
+            environ.set_item(&keys.deadline, seconds(head.deadline_us))?;
         }
         for field in request.fields() {
             self.put_field(&environ, &field)?;

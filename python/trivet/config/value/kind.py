@@ -59,6 +59,8 @@ def read_value(type_: object, option: Option, raw: object, base: Path) -> Any:  
     bare, takes_none = without_none(type_)
     if takes_none and (raw is None or raw == option.none):
         return None
+    if option.zero and raw == option.zero:
+        raw = 0
     try:
         value = _read(bare, raw, base)
     except BadValueError:

@@ -1,0 +1,1 @@
+"""Ending requests that nobody waits for any more, and saying where they were."""
