@@ -486,3 +486,20 @@ def test_slow_clients_do_not_hold_up_a_fast_one(tmp_path: Path) -> None:
         finally:
             for client in slow:
                 client.socket.close()
+
+
+def test_a_request_beyond_the_limit_of_concurrency_is_503_at_once(tmp_path: Path) -> None:
+    config = '[limits]\nconcurrency = 1\n[health]\nlive = "/livez"\n'
+    fifo = make_fifo(tmp_path)
+    with running(tmp_path, "--workers", "1", "--threads", "4", config=config) as stand:
+        with connect(stand) as running_one, connect(stand) as client:
+            running_one.send(request("GET", f"/do/hold?fifo={fifo}&here={tmp_path}/here"))
+            wait_for_file(tmp_path / "here")
+            answer = client.get("/second")
+            assert (answer.status, answer.field("retry-after"), answer.closes) == (503, "1", False)
+            line = line_of(stand, client)
+            assert (line["error"], "worker" in line) == ("app.concurrency_limit", False)
+            assert client.get("/livez").status == 200
+            release(fifo)
+            assert running_one.answer().body == b"held"
+        assert stand.get("/third").status == 200

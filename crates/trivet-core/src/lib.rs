@@ -16,6 +16,7 @@ pub mod dispatch;
 pub mod field;
 pub mod forwarded;
 pub mod gate;
+pub mod health;
 pub mod http1;
 pub mod http_date;
 pub mod problem;

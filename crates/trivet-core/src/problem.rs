@@ -23,6 +23,8 @@ pub enum Problem {
     BadAppResponse,
     /// The request breaks HTTP's grammar or its framing rules.
     BadRequest(&'static str),
+    /// As many requests of the app wait and run as may.
+    ConcurrencyLimit,
     /// The content is larger than the route allows.
     ContentTooLarge,
     /// The edge is going away and takes no new requests.
@@ -122,7 +124,8 @@ impl Problem {
     /// Seconds for `Retry-After` (RFC 9110 section 10.2.3), if a retry may help.
     pub const fn retry_after_s(&self) -> Option<u32> {
         match self {
-            Self::Draining
+            Self::ConcurrencyLimit
+            | Self::Draining
             | Self::QueueDeadline
             | Self::QueueFull
             | Self::QueueTimeout
@@ -163,12 +166,13 @@ impl Problem {
     }
 
     /// One of each variant, for tables that must be complete.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::AppFailed,
         Self::AppTimeout,
         Self::AppUnavailable,
         Self::BadAppResponse,
         Self::BadRequest("The request is malformed."),
+        Self::ConcurrencyLimit,
         Self::ContentTooLarge,
         Self::Draining,
         Self::ExpectationFailed,
@@ -204,6 +208,8 @@ impl Problem {
             Self::BadAppResponse => Facts::new(502, "http_protocol_error", "app.bad_response", Upstream, false,
                 "The application answered in a way that cannot be passed on."),
             Self::BadRequest(_) => Facts::new(400, "http_request_error", "edge.bad_request", Downstream, true, ""),
+            Self::ConcurrencyLimit => Facts::new(503, "connection_limit_reached", "app.concurrency_limit", Upstream, false,
+                "The application is too busy at the moment. Please try again shortly."),
             Self::ContentTooLarge => Facts::new(413, "http_request_error", "edge.content_too_large", Downstream, true,
                 "The request content is larger than allowed."),
             Self::Draining => Facts::new(503, "proxy_internal_response", "edge.draining", Internal, true,

@@ -9,6 +9,7 @@ mod content;
 mod deadline;
 mod describe;
 mod head;
+mod health;
 mod linger;
 mod log;
 mod problem;

@@ -42,7 +42,10 @@ impl Mounts {
         let mounted = |app: &App| {
             Arc::new(MountedApp {
                 mount: app.mount.as_bytes().to_vec(),
-                pool: Arc::new(Pool::new(app.queue, app.window, response_memory)),
+                pool: Arc::new(
+                    Pool::new(app.queue, app.window, response_memory)
+                        .with_concurrency(app.concurrency),
+                ),
             })
         };
         let by_number: Vec<_> = apps.iter().map(mounted).collect();
@@ -69,6 +72,12 @@ impl Mounts {
     pub(crate) fn pool(&self, app: u32) -> Option<&Arc<Pool>> {
         let app = self.by_number.get(usize::try_from(app).ok()?)?;
         Some(&app.pool)
+    }
+
+    /// The mount of an app that has no worker to take requests, if there is one.
+    pub(crate) fn unserved(&self) -> Option<&[u8]> {
+        let unserved = |app: &&Arc<MountedApp>| !app.pool.takes_requests();
+        self.by_number.iter().find(unserved).map(|app| app.mount())
     }
 
     /// The workers of every app.
@@ -98,6 +107,7 @@ mod tests {
             name: "app".to_owned(),
             mount: (*mount).to_owned(),
             queue: 1,
+            concurrency: None,
             window: 0,
         };
         Mounts::new(&paths.iter().map(app).collect::<Vec<_>>(), 0)

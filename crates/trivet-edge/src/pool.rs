@@ -55,6 +55,7 @@ struct State {
     /// Requests that run on when nobody waits for them.
     vigils: Vec<vigil::Vigil>,
     queue_limit: usize,
+    concurrency: Option<usize>,
     window: u16,
     next_number: u64,
     /// Whether the workers run event loops; unknown before the first one.
@@ -101,12 +102,32 @@ impl Pool {
         self.state.lock().reporter.set_outbox(outbox);
     }
 
+    /// The same, for at most so many requests that wait and run at once.
+    #[must_use]
+    pub fn with_concurrency(mut self, limit: Option<u32>) -> Self {
+        self.state.get_mut().concurrency = limit.map(|limit| limit as usize);
+        self
+    }
+
+    /// Whether there is a worker that gets requests.
+    pub fn takes_requests(&self) -> bool {
+        let state = self.state.lock();
+        state.workers.iter().any(|worker| !worker.is_draining)
+    }
+
     /// Give a request to a worker, or to the queue.
     ///
     /// # Errors
+    /// [`Problem::ConcurrencyLimit`] where as many wait and run as may,
     /// [`Problem::QueueFull`] where as many wait as may.
     pub fn submit(&self, exchange: &Arc<Exchange>) -> Result<(), Problem> {
         let mut state = self.state.lock();
+        if state
+            .concurrency
+            .is_some_and(|most| state.present() >= most)
+        {
+            return Err(Problem::ConcurrencyLimit);
+        }
         if state.queue.is_empty()
             && let Some(at) = state.best_worker()
         {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use trivet_wire::WIRE_VERSION;
 use trivet_wire::control::{FromEdge, ToEdge};
 use trivet_wire::edge_config::EdgeConfig;
@@ -232,22 +233,22 @@ struct Stage<'a> {
 impl Stage<'_> {
     /// Do as the supervisor says, until the edge is to end.
     async fn obey(mut self, control: &mut Control) -> i32 {
+        let mut leaving = None;
         let mut deadline = None;
         loop {
             let message = tokio::select! {
                 message = control.next() => message,
+                end = left(leaving), if leaving.is_some() => {
+                    leaving = None;
+                    self.drain(end);
+                    deadline = Some(end);
+                    continue;
+                }
                 () = drained(self.shared, deadline), if deadline.is_some() => return 0,
             };
             match message {
                 Ok((ToEdge::Drain { deadline_ms }, _)) => {
-                    self.stop_accepting();
-                    self.shared.drain();
-                    for pool in self.shared.apps.pools() {
-                        pool.drain_sockets(u64::from(deadline_ms) * 1000);
-                    }
-                    deadline = Some(
-                        tokio::time::Instant::now() + Duration::from_millis(deadline_ms.into()),
-                    );
+                    leaving = Some(self.leave(deadline_ms));
                 }
                 Ok((ToEdge::Stop, _)) | Err(ControlEnd::Closed) => {
                     self.stop_accepting();
@@ -261,6 +262,30 @@ impl Stage<'_> {
                     return 1;
                 }
             }
+        }
+    }
+
+    /// Be ready no more. Returns when new connections end, and when all do.
+    fn leave(&self, deadline_ms: u32) -> (Instant, Instant) {
+        self.shared.leave();
+        let delay_ms = self.shared.config.health.drain_delay_ms.min(deadline_ms);
+        if delay_ms > 0 {
+            let seconds = f64::from(delay_ms) / 1000.0;
+            let text = format!("not ready any more; new connections are served for {seconds} s");
+            self.outbox.log("info", &text);
+        }
+        let now = Instant::now();
+        let after = |milliseconds: u32| now + Duration::from_millis(milliseconds.into());
+        (after(delay_ms), after(deadline_ms))
+    }
+
+    /// Take no new connections, and let those there are end.
+    fn drain(&mut self, deadline: Instant) {
+        self.stop_accepting();
+        self.shared.drain();
+        let left = deadline.saturating_duration_since(Instant::now());
+        for pool in self.shared.apps.pools() {
+            pool.drain_sockets(u64::try_from(left.as_micros()).unwrap_or(u64::MAX));
         }
     }
 
@@ -375,10 +400,19 @@ async fn converse(link: Link, worker: u32, pool: Arc<Pool>, outbox: Outbox) {
     });
 }
 
+/// Wait until new connections end; returns when all do.
+async fn left(leaving: Option<(Instant, Instant)>) -> Instant {
+    let Some((until, deadline)) = leaving else {
+        return std::future::pending().await;
+    };
+    tokio::time::sleep_until(until).await;
+    deadline
+}
+
 /// Wait until all connections have ended; at the deadline, end them.
-async fn drained(shared: &Shared, deadline: Option<tokio::time::Instant>) {
+async fn drained(shared: &Shared, deadline: Option<Instant>) {
     while shared.connections() > 0 {
-        if deadline.is_some_and(|deadline| tokio::time::Instant::now() >= deadline) {
+        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             shared.cut_off();
             tokio::time::sleep(CUT_OFF_GRACE).await;
             return;

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use trivet_core::access_log::AccessFormat;
 use trivet_core::forwarded::TrustedProxies;
 use trivet_core::gate::{GatePolicy, UnderscorePolicy};
+use trivet_core::health::{Condition, ProbePaths};
 use trivet_core::http_date;
 use trivet_core::http1::{ChunkedLimits, HeadLimits};
 use trivet_wire::edge_config::{self, EdgeConfig, Underscores};
@@ -68,10 +69,13 @@ pub struct Shared {
     pub(crate) gate: GatePolicy,
     pub(crate) head_limits: HeadLimits,
     pub(crate) chunked_limits: ChunkedLimits,
+    /// Where probes are answered, if anywhere.
+    pub(crate) probes: Option<ProbePaths>,
     routes: Vec<RoutePolicy>,
     default_route: RoutePolicy,
     access_log: Option<AccessLog>,
     date: Mutex<(u64, [u8; http_date::LEN])>,
+    leaving: AtomicBool,
     draining: AtomicBool,
     cut_off: AtomicBool,
     connections: AtomicU32,
@@ -122,6 +126,7 @@ impl Shared {
                 target_bytes: config.limits.request_target_bytes as usize,
             },
             chunked_limits: ChunkedLimits::default(),
+            probes: Some(probe_paths(&config.health)).filter(|paths| !paths.is_empty()),
             routes: config.routes.iter().map(route).collect(),
             default_route: RoutePolicy {
                 path: Vec::new(),
@@ -133,6 +138,7 @@ impl Shared {
             },
             access_log,
             date: Mutex::new((0, http_date::format(0))),
+            leaving: AtomicBool::new(false),
             draining: AtomicBool::new(false),
             cut_off: AtomicBool::new(false),
             connections: AtomicU32::new(0),
@@ -165,12 +171,35 @@ impl Shared {
         date.1
     }
 
+    /// Whether the edge drains, or is about to: no connection is kept for another request.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::SeqCst)
+    }
+
+    /// Be ready for no further requests, though those that come are answered.
+    pub fn leave(&self) {
+        self.leaving.store(true, Ordering::SeqCst);
+    }
+
+    /// What a probe is to be told.
+    pub(crate) fn condition(&self) -> Condition<'_> {
+        if self.is_leaving() {
+            return Condition::Draining;
+        }
+        match self.apps.unserved() {
+            // A mount came as text.
+            Some(mount) => Condition::NoWorker(std::str::from_utf8(mount).unwrap_or_default()),
+            None => Condition::Serving,
+        }
+    }
+
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::SeqCst)
     }
 
     /// Let each connection end with its present request.
     pub fn drain(&self) {
+        self.leave();
         self.draining.store(true, Ordering::SeqCst);
         self.watches.wake_idle();
     }
@@ -260,6 +289,14 @@ impl Drop for Admission {
                 by_address.remove(&addr);
             }
         }
+    }
+}
+
+fn probe_paths(health: &edge_config::Health) -> ProbePaths {
+    let path = |path: &Option<String>| path.as_ref().map(|path| path.clone().into_bytes());
+    ProbePaths {
+        live: path(&health.live),
+        ready: path(&health.ready),
     }
 }
 

@@ -27,6 +27,8 @@ pub struct EdgeConfig {
     pub buffers: Buffers,
     /// What WebSockets may do.
     pub websocket: WebSocket,
+    /// Where and how health probes are answered.
+    pub health: Health,
     /// Peers whose forwarding fields are believed: addresses, networks, `*`, `unix`, `private`, `loopback`.
     pub trusted_proxies: Vec<String>,
     /// What becomes of field names with an underscore (they alias others in CGI names).
@@ -130,6 +132,21 @@ pub struct WebSocket {
     pub drain_ms: u32,
 }
 
+/// Health probes, which the edge answers by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Health {
+    /// Path that says whether edge and supervisor live; `null` for none.
+    pub live: Option<String>,
+    /// Path that says whether requests should come; `null` for none.
+    pub ready: Option<String>,
+    /// How long new connections are still served once the edge drains and is not ready any
+    /// more; a part of the time that it has to drain.
+    pub drain_delay_ms: u32,
+    /// Whether probes are written to the access log.
+    pub log: bool,
+}
+
 /// What becomes of field names with an underscore.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -180,6 +197,8 @@ pub struct App {
     pub mount: String,
     /// Requests that may wait for a worker (503 above).
     pub queue: u32,
+    /// Requests that may wait and run at once (503 above), accepted WebSockets included; `null` for any number.
+    pub concurrency: Option<u32>,
     /// Requests that one process may hold, the running one included and long-running ones
     /// aside; 0 chooses by service time.
     pub window: u16,

@@ -27,7 +27,6 @@ ADVICE: Final = {
     "--enable-threads": "drop it: threads always work",
     "--proxy-headers": "use `--forwarded-allow-ips` to name the proxy",
     "--worker-connections": "use `limits.connections` in trivet.toml",
-    "--limit-concurrency": "use `limits.connections` in trivet.toml",
     "--limit-request-line": "use `limits.request_target` in trivet.toml",
     "--limit-request-fields": "use `limits.request_fields` in trivet.toml",
     "--limit-request-field_size": "use `limits.request_head` in trivet.toml",

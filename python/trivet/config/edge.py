@@ -32,6 +32,7 @@ def to_edge_config(
         timeouts=_timeouts(settings),
         buffers=_buffers(settings),
         websocket=_websocket(settings),
+        health=_health(settings),
         trusted_proxies=tuple(map(str, settings.proxy.trusted)),
         underscores=Underscores(server.underscores),
         access_log=_access_log(settings, colour=colour),
@@ -91,6 +92,16 @@ def _websocket(settings: Settings) -> edge_config.WebSocket:
     )
 
 
+def _health(settings: Settings) -> edge_config.Health:
+    health = settings.health
+    return edge_config.Health(
+        live=health.live,
+        ready=health.ready,
+        drain_delay_ms=health.drain_delay.milliseconds if health.ready else 0,
+        log=health.log,
+    )
+
+
 def _access_log(settings: Settings, *, colour: bool) -> edge_config.AccessLog:
     log = settings.log
     path = str(log.access_file) if log.access_file else None
@@ -106,6 +117,7 @@ def _app(name: str, settings: Settings) -> edge_config.App:
         name=name,
         mount=settings.server.root_path,
         queue=settings.limits.queue,
+        concurrency=settings.limits.concurrency,
         window=settings.server.window,
     )
 

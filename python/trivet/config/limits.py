@@ -91,3 +91,22 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             in_app="queue",
         ),
     ] = 1024
+
+    concurrency: Annotated[
+        int | None,
+        Option(
+            doc="Requests of an app that may wait or run at once, accepted WebSockets included; "
+            "more are answered with 503 and `Retry-After`.",
+            why="uvicorn's `limit_concurrency`: it bounds what the app has to carry in sum, while "
+            "`limits.queue` bounds only those that wait and lets as many run as the workers can. "
+            "Off: the workers' threads bound it already.",
+            flag="--limit-concurrency",
+            aliases=("--max-concurrency",),
+            metavar="N|off",
+            none="off",
+            minimum=1,
+            maximum=1_000_000,
+            spec="RFC 9110 section 15.6.4",
+            in_app="concurrency",
+        ),
+    ] = None

@@ -283,6 +283,9 @@ class _Loading:
             access, access_file = source.get("log.access"), source.get("log.access_file")
             if access and access_file and self.values["log.access"] is False:
                 self._fight(access, access_file)
+        live, ready = self._highest("health.live"), self._highest("health.ready")
+        if live and ready and self.values[live.path] == self.values[ready.path] is not None:
+            self._fight(ready, live, "a live stand is not always ready: give them two paths")
         head, target = self._highest("limits.request_head"), self._highest("limits.request_target")
         if head and target and self.values[target.path] > self.values[head.path]:
             self._fight(target, head, "a request's target is a part of its head")

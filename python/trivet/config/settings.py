@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from trivet.config.buffers import Buffers
 from trivet.config.control import Control
+from trivet.config.health import Health
 from trivet.config.hooks import Hooks
 from trivet.config.incidents import Incidents
 from trivet.config.limits import Limits
@@ -142,6 +143,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     timeouts: Timeouts = Timeouts()
     buffers: Buffers = Buffers()
     websocket: WebSocket = WebSocket()
+    health: Health = Health()
     proxy: Proxy = Proxy()
     log: Log = Log()
     hooks: Hooks = Hooks()

@@ -98,6 +98,18 @@ class WebSocket(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """How long the WebSockets of a worker that stops may take to be closed."""
 
 
+class Health(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Health probes, which the edge answers by itself."""
+
+    live: str | None
+    """Path that says whether edge and supervisor live; `None` for none."""
+    ready: str | None
+    """Path that says whether requests should come; `None` for none."""
+    drain_delay_ms: U32
+    """How long new connections are still served once the edge drains."""
+    log: bool
+
+
 class AccessLog(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where and how each request is written down."""
 
@@ -114,6 +126,8 @@ class App(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     mount: str
     """Path prefix below which the app is mounted; no slash at its end."""
     queue: U32
+    concurrency: U32 | None
+    """Requests that may wait and run at once, WebSockets included; `None` for any number."""
     window: U16
     """Requests that a process may hold, the running one included; 0 chooses by service time."""
 
@@ -141,6 +155,7 @@ class EdgeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     timeouts: Timeouts
     buffers: Buffers
     websocket: WebSocket
+    health: Health
     trusted_proxies: tuple[str, ...]
     underscores: Underscores
     access_log: AccessLog

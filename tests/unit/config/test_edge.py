@@ -53,11 +53,12 @@ def test_the_defaults_become_this_document() -> None:
             "compression": False,
             "drain_ms": 30_000,
         },
+        "health": {"live": None, "ready": None, "drain_delay_ms": 0, "log": False},
         "trusted_proxies": ["unix"],
         "underscores": "drop",
         "access_log": {"format": "text", "colour": False, "path": None},
         "server_field": "Trivet",
-        "apps": [{"name": "app:app", "mount": "", "queue": 1024, "window": 0}],
+        "apps": [{"name": "app:app", "mount": "", "queue": 1024, "concurrency": None, "window": 0}],
         "routes": [],
     }
 
@@ -106,3 +107,11 @@ def test_colours_are_for_text_on_standard_output_only(load_in: Load) -> None:
         for flags in ({}, {"log.access_file": "a"}, {"log.format": "json"})
     ]
     assert [each.access_log.colour for each in logs] == [True, False, False]
+
+
+def test_the_delay_of_a_stop_is_for_those_who_ask_whether_it_is_ready(load_in: Load) -> None:
+    delays = [
+        to_edge_config(load_in({}, environ).settings, [], apps=()).health.drain_delay_ms
+        for environ in ({}, {"TRIVET_HEALTH_READY": "/readyz"})
+    ]
+    assert delays == [0, 5000]

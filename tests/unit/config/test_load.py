@@ -519,3 +519,13 @@ def test_what_trivet_config_prints_can_be_put_into_a_file(
     after = load({"config": str(file)}, {}, project, Platform())
     assert after.settings == before.settings
     assert after.settings.timeouts.keep_alive == Duration(f"{keep_alive}ms")
+
+
+def test_one_path_cannot_be_two_probes(load_in: Load, project: Path) -> None:
+    write(project, '[health]\nlive = "/up"\nready = "/up"\n')
+    assert problems_of(load_in) == [
+        "config.conflict: `health.ready` contradicts `health.live` (trivet.toml:3:1)"
+    ]
+    write(project, '[health]\nlive = "off"\nready = "off"\n')
+    health = load_in().settings.health
+    assert (health.live, health.ready) == (None, None)

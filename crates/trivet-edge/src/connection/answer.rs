@@ -42,7 +42,12 @@ enum Event {
 impl Connection {
     /// Answer the admitted request.
     pub(super) async fn answer(&mut self, mut record: Record) -> After {
-        record.keep_alive = self.admitted.keep_alive && !self.shared.is_draining();
+        record.keep_alive = self.admitted.keep_alive && !self.shared.is_leaving();
+        if let Some(paths) = &self.shared.probes
+            && let Some(probe) = paths.of(&self.admitted.path)
+        {
+            return self.answer_probe(probe, record).await;
+        }
         let Some(app) = self.shared.apps.of(&self.admitted.path).cloned() else {
             return self.refuse(Problem::NotFound, record).await;
         };
@@ -217,7 +222,7 @@ impl Connection {
         let facts = ResponseFacts {
             version: self.head.version,
             head_request: self.head.method.of(&self.buf) == b"HEAD",
-            keep_alive: record.keep_alive && !self.shared.is_draining(),
+            keep_alive: record.keep_alive && !self.shared.is_leaving(),
             date: &date,
             server: self
                 .shared

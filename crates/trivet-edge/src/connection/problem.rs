@@ -21,18 +21,9 @@ impl Connection {
             .next()
             .unwrap_or_default();
         let (content_type, content) = page(&problem, &record.id, PageFormat::from_accept(accept));
-        let is_head = self.head.method.of(&self.buf) == b"HEAD";
-        record.keep_alive &= !problem.closes_connection() && !self.shared.is_draining();
-        let length = content.len().to_string();
+        record.keep_alive &= !problem.closes_connection();
         let retry_after = problem.retry_after_s().map(|seconds| seconds.to_string());
-        let mut fields: Vec<(&[u8], &[u8])> = vec![
-            (b"Content-Type", content_type.as_bytes()),
-            (b"Cache-Control", b"no-store"),
-            (REQUEST_ID, record.id.as_bytes()),
-        ];
-        if is_head {
-            fields.push((b"Content-Length", length.as_bytes()));
-        }
+        let mut fields: Vec<(&[u8], &[u8])> = vec![(b"Content-Type", content_type.as_bytes())];
         if problem == Problem::UpgradeRequired {
             // RFC 6455 section 4.4, and RFC 9110 section 15.5.22.
             fields.push((b"Sec-WebSocket-Version", b"13"));
@@ -41,6 +32,29 @@ impl Connection {
         if let Some(seconds) = &retry_after {
             fields.push((b"Retry-After", seconds.as_bytes()));
         }
+        let reason = problem.reason();
+        self.answer_by_itself(reason, &fields, &content, record)
+            .await;
+    }
+
+    /// Send a small answer of the edge's own, with `record.status`; it is never stored.
+    pub(super) async fn answer_by_itself(
+        &mut self,
+        reason: &str,
+        fields: &[(&[u8], &[u8])],
+        content: &[u8],
+        record: &mut Record,
+    ) {
+        let is_head = self.head.method.of(&self.buf) == b"HEAD";
+        record.keep_alive &= !self.shared.is_leaving();
+        let length = content.len().to_string();
+        let mut all = fields.to_vec();
+        all.push((b"Cache-Control", b"no-store"));
+        if is_head {
+            all.push((b"Content-Length", length.as_bytes()));
+        }
+        let id = record.id.clone();
+        all.push((REQUEST_ID, id.as_bytes()));
         let date = self.shared.date();
         let facts = ResponseFacts {
             version: self.head.version,
@@ -61,17 +75,16 @@ impl Connection {
         };
         let mut out = std::mem::take(&mut self.out);
         out.clear();
-        let reason = problem.reason().as_bytes();
         let written = encode_head(
             &mut out,
-            problem.status(),
-            reason,
-            fields.into_iter(),
+            record.status,
+            reason.as_bytes(),
+            all.into_iter(),
             framing,
             &facts,
         );
         if !is_head {
-            out.extend_from_slice(&content);
+            out.extend_from_slice(content);
         }
         if written.is_err() || self.send(&[&out]).await.is_err() {
             record.keep_alive = false;

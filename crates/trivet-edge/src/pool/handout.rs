@@ -20,6 +20,12 @@ impl State {
             .find(|worker| worker.number == number)
     }
 
+    /// Requests that wait or run, accepted WebSockets included.
+    pub(super) fn present(&self) -> usize {
+        let held = |worker: &Worker| worker.outstanding() + worker.sockets().len();
+        self.queue.len() + self.workers.iter().map(held).sum::<usize>()
+    }
+
     /// The worker with the fewest requests ahead, among those with room.
     pub(super) fn best_worker(&self) -> Option<usize> {
         let window = self.window;

@@ -234,6 +234,32 @@ fn a_full_queue_refuses() {
 }
 
 #[test]
+fn the_limit_of_concurrency_counts_what_waits_and_what_runs() {
+    let pool = pool(10, 1).with_concurrency(Some(2));
+    let worker = add_worker(&pool, 1, 1);
+    let _running = submit(&pool, b"GET");
+    let _waiting = submit(&pool, b"GET");
+    let refused = pool.submit(&exchange(b"GET"));
+    assert_eq!(refused, Err(Problem::ConcurrencyLimit));
+    let handed = worker.take(&pool)[0];
+    assert!(worker.start(handed, 5));
+    worker.answer(&pool, handed, 50);
+    let _next = submit(&pool, b"GET");
+    let refused = pool.submit(&exchange(b"GET"));
+    assert_eq!(refused, Err(Problem::ConcurrencyLimit));
+}
+
+#[test]
+fn a_worker_that_drains_takes_no_requests() {
+    let pool = pool(1, 1);
+    assert!(!pool.takes_requests());
+    let _worker = add_worker(&pool, 1, 1);
+    assert!(pool.takes_requests());
+    pool.drain_worker(1, 0);
+    assert!(!pool.takes_requests());
+}
+
+#[test]
 fn what_waits_goes_out_when_a_worker_comes() {
     let pool = pool(10, 4);
     let _held: Vec<_> = (0..3).map(|_| submit(&pool, b"GET")).collect();

@@ -1,0 +1,32 @@
+//! Health probes: answered here, whatever the workers do.
+
+use trivet_core::gate::Framing;
+use trivet_core::health::{self, Probe};
+
+use super::log::Record;
+use super::{After, Connection};
+
+impl Connection {
+    /// Answer a probe; its content, should there be any, ends the connection.
+    pub(super) async fn answer_probe(&mut self, probe: Probe, mut record: Record) -> After {
+        let method = self.head.method.of(&self.buf);
+        let answer = health::answer(probe, method, self.shared.condition());
+        record.status = answer.status;
+        record.keep_alive &= matches!(self.admitted.framing, Framing::None | Framing::Length(0));
+        let mut fields: Vec<(&[u8], &[u8])> = vec![(b"Content-Type", b"application/json")];
+        if let Some(allow) = answer.allow {
+            fields.push((b"Allow", allow.as_bytes()));
+        }
+        let content = answer.content.as_bytes();
+        self.answer_by_itself(answer.reason_phrase(), &fields, content, &mut record)
+            .await;
+        if self.shared.config.health.log {
+            self.log(&record);
+        }
+        if record.keep_alive {
+            After::Next(self.head.len)
+        } else {
+            After::Linger
+        }
+    }
+}
