@@ -2,6 +2,8 @@
 
 This module is what every process of Trivet imports first, so it imports nothing itself: edge and
 workers never load click or the configuration.
+
+Length: one file for each command, so that it is found by its name.
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         from trivet.cli.worker import main as run
     elif arguments[:1] == ["preload"]:
         from trivet.cli.preload import main as run
+    elif arguments[:1] == ["task"]:
+        from trivet.cli.task import main as run
     else:
         if arguments[:1] == ["healthcheck"]:
             from trivet.cli.probe import main as probe

@@ -35,6 +35,8 @@ def lines(status: wire.StandStatus) -> list[str]:
     ]
     told = [f"{name:<8} {value}" for name, value in head]
     told += ["", *_table(status), ""]
+    if status.tasks:
+        told += [*_tasks(status), ""]
     recent = status.events[-_EVENTS_SHOWN:]
     return [*told, *(f"{_clock(each.time)}  {each.text}" for each in recent)]
 
@@ -76,15 +78,30 @@ def _table(status: wire.StandStatus) -> list[str]:
     is_one = len(status.apps) == 1
     rows: list[tuple[str, ...]] = [head if is_one else ("app", *head)]
     for each in status.workers:
-        memory = None if each.rss_bytes is None else f"{each.rss_bytes / _MIB:.0f} MiB"
         who = (each.worker, each.pid, each.state, each.generation, age(each.age_s))
-        cells = map(_cell, (*who, each.requests, each.in_flight, memory))
+        cells = map(_cell, (*who, each.requests, each.in_flight, _memory(each.rss_bytes)))
         rows.append(tuple(cells) if is_one else (each.app, *cells))
+    return _aligned(rows)
+
+
+def _tasks(status: wire.StandStatus) -> list[str]:
+    rows: list[tuple[str, ...]] = [("task", "pid", "state", "starts", "age", "memory")]
+    for each in status.tasks:
+        cells = (each.pid, each.state, each.runs, age(each.age_s), _memory(each.rss_bytes))
+        rows.append((each.name, *map(_cell, cells)))
+    return _aligned(rows)
+
+
+def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
         for row in rows
     ]
+
+
+def _memory(rss_bytes: int | None) -> str | None:
+    return None if rss_bytes is None else f"{rss_bytes / _MIB:.0f} MiB"
 
 
 def _cell(value: object) -> str:

@@ -7,7 +7,7 @@ Length: one file for each section of the settings, so that it is found by its na
 
 from trivet.config.edge import to_edge_config
 from trivet.config.load import load
-from trivet.config.loaded import ConfiguredApp, Loaded, Origin
+from trivet.config.loaded import ConfiguredApp, ConfiguredTask, Loaded, Origin
 from trivet.config.settings import Settings
 from trivet.config.source.platform import Platform
 from trivet.config.value.bind import Bind
@@ -17,6 +17,7 @@ from trivet.config.value.size import Size
 __all__ = [
     "Bind",
     "ConfiguredApp",
+    "ConfiguredTask",
     "Duration",
     "Loaded",
     "Origin",

@@ -12,12 +12,14 @@ from typing import Any, Final
 import msgspec
 
 from trivet.config import listeners
-from trivet.config.loaded import DEFAULT, ConfiguredApp, Loaded, Origin, Raw
+from trivet.config.loaded import DEFAULT, ConfiguredApp, ConfiguredTask, Loaded, Origin, Raw
 from trivet.config.option import Definition, definitions, fields_of, rows_type, without_none
 from trivet.config.settings import Settings
 from trivet.config.source import environment, file
 from trivet.config.source.dotenv import read_env_file
 from trivet.config.source.platform import Platform, connection_limit
+from trivet.config.suggestion import nearest
+from trivet.config.task import Task
 from trivet.config.value.kind import BadValueError, read_value
 from trivet.config.value.path import expanded, is_folder
 from trivet.errors import ConfigError, Notice
@@ -72,14 +74,16 @@ class _Loading:
         found = self._file(flags.get("config"), upper)
         self.sources = [*upper, found.values if found else {}]
         self.problems += found.problems if found else ()
+        rows = {each.path for each in self.known if rows_type(each.type)}
         for definition in self.known:
-            if "." not in definition.path or definition.section != "route":
+            if definition.section not in rows:
                 self._decide(definition)
         self._decide_listeners()
         self._check_folders()
         self._read_env_files()
         self._check_conflicts()
         apps = self._apps(found.apps if found else {})
+        tasks = self._tasks(apps)
         if self.problems:
             raise ConfigError.together(sorted(self.problems, key=_position))
         self._warn()
@@ -89,6 +93,7 @@ class _Loading:
             notices=tuple(self.notices),
             file=found.path if found else None,
             apps=apps,
+            tasks=tasks,
         )
 
     def _flag_values(self, flags: Mapping[str, object]) -> dict[str, Raw]:
@@ -144,6 +149,9 @@ class _Loading:
         row = rows_type(definition.type)
         if row is not None and isinstance(raw.value, list):
             return tuple(self._row(row, definition.path + ".", each) for each in raw.value)
+        if row is not None and isinstance(raw.value, dict):
+            named = raw.value.items()
+            return {name: self._row(row, definition.path + ".", each) for name, each in named}
         try:
             value = read_value(definition.type, definition.option, raw.value, raw.base)
         except BadValueError as problem:
@@ -277,6 +285,42 @@ class _Loading:
             hint = f'give one of them another: [app.{app.name}] path = "/{app.name}"'
             code = "config.conflict"
             self.problems.append(ConfigError(text, code=code, hint=hint, place=place))
+
+    def _tasks(self, apps: Sequence[ConfiguredApp]) -> tuple[ConfiguredTask, ...]:
+        """Say of each task which app it belongs to, and what variables it has."""
+        written = self._highest("task")
+        tables: Mapping[str, Mapping[str, Raw]] = written.value if written else {}  # type: ignore[assignment]
+        return tuple(
+            self._task(name, tables[name], task, apps) for name, task in self.values["task"].items()
+        )
+
+    def _task(
+        self, name: str, raws: Mapping[str, Raw], task: Task, apps: Sequence[ConfiguredApp]
+    ) -> ConfiguredTask:
+        command, run = raws.get("task.command"), raws.get("task.run")
+        restart, every = raws.get("task.restart"), raws.get("task.every")
+        if command and run:
+            self._fight(run, command, "a task runs one of them")
+        elif not (command or run):
+            hint = f'write `command = "…"` or `run = "module:function"` below [task.{name}]'
+            self._problem(raws[""], "has nothing to run", hint, code="config.missing_option")
+        if restart and every and task.every:
+            self._fight(restart, every, "what runs every so often is started again anyway")
+        self._check_folder(raws.get("task.chdir"), task.chdir)
+        names = [app.name for app in apps]
+        app = 0 if len(apps) == 1 else None
+        if task.app is not None:
+            app = names.index(task.app) if task.app in names else None
+        if task.app is not None and app is None:
+            meant = nearest(task.app, names)
+            hint = f"did you mean `{meant}`?" if meant else "an app is a table [app.NAME]"
+            self._problem(raws["task.app"], f"names no app: `{task.app}`", hint)
+        elif run and app is None:
+            hint = f'write `app = "{names[0]}"` below [task.{name}]'
+            self._problem(run, "needs an app, and there are several", hint)
+        base = self.values["env"] if app is None else apps[app].settings.env
+        env = base | self._env_files(task.env_file) | task.env
+        return ConfiguredTask(name=name, task=msgspec.structs.replace(task, env=env), app=app)
 
     def _check_conflicts(self) -> None:
         for source in self.sources:

@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 
 from trivet.config.settings import Settings
+from trivet.config.task import Task
 from trivet.errors import Notice, Place
 
 
@@ -65,6 +66,20 @@ class ConfiguredApp(msgspec.Struct, frozen=True, kw_only=True):
     folder: Path
 
 
+class ConfiguredTask(msgspec.Struct, frozen=True, kw_only=True):
+    """One background task.
+
+    Attributes:
+        name: The `[task.NAME]` table's.
+        task: What it says; `env` has all variables: the stand's, the app's, its own.
+        app: Number of the app that it belongs to; `None` for none of several.
+    """
+
+    name: str
+    task: Task
+    app: int | None
+
+
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     """The configuration of one start or reload.
 
@@ -74,6 +89,7 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
         notices: Notes and warnings to print before anything starts.
         file: The file that was read, if any.
         apps: What is to be served, in the order of the file; at least one.
+        tasks: What runs beside them, in the order of the file.
     """
 
     settings: Settings
@@ -81,3 +97,4 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     notices: tuple[Notice, ...]
     file: Path | None
     apps: tuple[ConfiguredApp, ...]
+    tasks: tuple[ConfiguredTask, ...]

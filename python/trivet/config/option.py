@@ -111,12 +111,17 @@ def fields_of(section: type[msgspec.Struct]) -> Iterator[tuple[str, Any, Any, Op
 
 
 def rows_type(type_: object) -> type[msgspec.Struct] | None:
-    """Tell the type of a row if this is an array of tables, such as `[[route]]`."""
-    if typing.get_origin(type_) is tuple:
-        first = typing.get_args(type_)[0]
-        if isinstance(first, type) and issubclass(first, msgspec.Struct) and fields_known(first):
-            return first
+    """Tell the type of a row if this is made of tables: `[[route]]`, or `[task.NAME]`."""
+    if typing.get_origin(type_) in {tuple, dict}:
+        row = typing.get_args(type_)[1 if has_names(type_) else 0]
+        if isinstance(row, type) and issubclass(row, msgspec.Struct) and fields_known(row):
+            return row
     return None
+
+
+def has_names(type_: object) -> bool:
+    """Say whether the rows of an option made of tables have names: `[task.NAME]`."""
+    return typing.get_origin(type_) is dict
 
 
 def fields_known(section: type[msgspec.Struct]) -> bool:
@@ -128,7 +133,7 @@ def fields_known(section: type[msgspec.Struct]) -> bool:
 def definitions(root: type[msgspec.Struct], prefix: str = "") -> tuple[Definition, ...]:
     """List every option below `root`, in the order of the source.
 
-    The rows of an array of tables follow it, with the array's name as their section.
+    What a row of an option made of tables holds follows it, with its name as the section.
     """
     found: list[Definition] = []
     for name, type_, default, record in fields_of(root):

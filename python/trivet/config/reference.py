@@ -8,10 +8,18 @@ from typing import Any, Final, Literal
 import msgspec
 
 from trivet.config.explain import written
-from trivet.config.option import Definition, app_keys, definitions, rows_type, without_none
+from trivet.config.option import (
+    Definition,
+    app_keys,
+    definitions,
+    has_names,
+    rows_type,
+    without_none,
+)
 from trivet.config.settings import Settings
 from trivet.config.source.environment import has_variable
 from trivet.config.value.bind import Bind
+from trivet.config.value.command import Command
 from trivet.config.value.duration import Duration
 from trivet.config.value.kind import noun
 from trivet.config.value.peer import Peer
@@ -28,6 +36,7 @@ _SCHEMAS: Final[Mapping[object, Mapping[str, Any]]] = {
     str: {"type": "string"},
     Path: {"type": "string"},
     Duration: {"type": ["string", "number"], "pattern": r"^[0-9.]+ ?(ms|s|m|h|d)?$"},
+    Command: {"type": ["string", "array"], "items": {"type": "string"}},
     Umask: {"type": "string", "pattern": r"^(0o)?[0-7]{1,4}$"},
     Size: {"type": ["string", "number"], "pattern": r"^[0-9.]+ ?[kmgtKMGT]?(i?[bB])?$"},
     Bind: {"type": ["string", "integer"]},
@@ -67,13 +76,18 @@ def options_page() -> str:
     for each in definitions(Settings):
         if each.section != section and not rows_type(each.type):
             section = each.section
-            rows = any(one.path == section for one in definitions(Settings))
-            heading = f"`[[{section}]]`" if rows else f"`[{section}]`"
-            lines += ["", f"## {heading if section else 'At the top'}"]
+            lines += ["", f"## {_heading(section) if section else 'At the top'}"]
         if not rows_type(each.type):
             lines += ["", *_option_lines(each)]
     lines += ["", *_app_lines()]
     return "\n".join(lines) + "\n"
+
+
+def _heading(section: str) -> str:
+    rows = next((one for one in definitions(Settings) if one.path == section), None)
+    if rows is None:
+        return f"`[{section}]`"
+    return f"`[{section}.NAME]`" if has_names(rows.type) else f"`[[{section}]]`"
 
 
 def errors_page() -> str:
@@ -127,7 +141,10 @@ def _property(definition: Definition, known: tuple[Definition, ...]) -> dict[str
     option = definition.option
     described = {"description": f"{option.doc} {option.why}"}
     if rows_type(definition.type):
-        return described | {"type": "array", "items": _table(definition.path, known)}
+        row = _table(definition.path, known)
+        if has_names(definition.type):
+            return described | {"type": "object", "additionalProperties": row}
+        return described | {"type": "array", "items": row}
     bare, _ = without_none(definition.type)
     if definition.path == "app" and known:
         return described | {"anyOf": [{"type": "string"}, _app_tables()]}

@@ -18,6 +18,7 @@ from trivet.config.proxy import Proxy
 from trivet.config.reload import Reload
 from trivet.config.route import Route
 from trivet.config.server import Server
+from trivet.config.task import Task
 from trivet.config.timeouts import Timeouts
 from trivet.config.websocket import WebSocket
 
@@ -158,3 +159,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             why="Most paths need none.",
         ),
     ] = ()
+
+    task: Annotated[
+        dict[str, Task],
+        Option(
+            doc="Background tasks, as tables `[task.NAME]`: each is one process per stand.",
+            why="Most apps have none.",
+            applies="restart",
+        ),
+    ] = msgspec.field(default_factory=dict)

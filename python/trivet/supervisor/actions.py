@@ -93,6 +93,27 @@ class ReadStacks:
 
 
 @dataclass(frozen=True, slots=True)
+class StartTask:
+    """Start a background task's process."""
+
+    task: int
+
+
+@dataclass(frozen=True, slots=True)
+class StopTask:
+    """Ask it to end, with SIGTERM."""
+
+    task: int
+
+
+@dataclass(frozen=True, slots=True)
+class KillTask:
+    """End it with SIGKILL, and its children with it."""
+
+    task: int
+
+
+@dataclass(frozen=True, slots=True)
 class Say:
     """Write a line for the operator."""
 
@@ -170,6 +191,9 @@ Action: TypeAlias = (
     | Interrupt
     | AskForStacks
     | ReadStacks
+    | StartTask
+    | StopTask
+    | KillTask
     | Say
     | ShowScreen
     | ShowFailure

@@ -101,6 +101,14 @@ class LogsAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class TaskExited:
+    """The process of a background task is gone, or could not be started."""
+
+    task: int
+    death: Death
+
+
+@dataclass(frozen=True, slots=True)
 class RequestOverdue:
     """A request still runs that nobody waits for; `look` is at its worker's process."""
 
@@ -160,4 +168,5 @@ Event: TypeAlias = (
     | ReloadAsked
     | WorkersAsked
     | LogsAsked
+    | TaskExited
 )

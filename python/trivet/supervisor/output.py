@@ -15,7 +15,7 @@ import selectors
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from trivet.supervisor.tracebacks import Folder, Group, described
 
@@ -195,14 +195,25 @@ class OutputCollector:
         Worker 0 is the process that imports the app before there are workers.
         """
         name = f"worker {worker}" if worker else "preload"
-        for pipe, sink, level in ((stdout, self.stdout, "info"), (stderr, self.stderr, "error")):
-            prefix = f"[{name}] ".encode()
-            form = Wrapped(worker, level) if self._as_json else prefixed(prefix)
-            reader = OutputReader(pipe, sink, form)
-            self._readers.add(reader)
-            self._listen_to(reader)
-            if level == "error":
-                self._errors[worker] = reader
+        self._errors[worker] = self._add(name, {"worker": worker}, stdout, stderr)
+
+    def add_task(self, name: str, stdout: int, stderr: int) -> None:
+        """Take over the two pipes of a background task."""
+        self._add(f"task {name}", {"task": name}, stdout, stderr)
+
+    def _add(
+        self, name: str, source: Mapping[str, object], stdout: int, stderr: int
+    ) -> OutputReader:
+        """Read both, and return the reader of standard error; `source` is what JSON names."""
+        self._read_from(stdout, self.stdout, name, Wrapped(source, "info"))
+        return self._read_from(stderr, self.stderr, name, Wrapped(source, "error"))
+
+    def _read_from(self, pipe: int, sink: Sink, name: str, wrapped: "Wrapped") -> OutputReader:
+        form = wrapped if self._as_json else prefixed(f"[{name}] ".encode())
+        reader = OutputReader(pipe, sink, form)
+        self._readers.add(reader)
+        self._listen_to(reader)
+        return reader
 
     def last_words(self, worker: int) -> bytes:
         """Return the end of what a dead worker wrote to standard error; once for each."""
@@ -271,8 +282,8 @@ def prefixed(prefix: bytes) -> Format:
 class Wrapped:
     """Makes a JSON object of a line, unless it is one already, and one object of a traceback."""
 
-    def __init__(self, worker: int, level: str) -> None:
-        self._worker = worker
+    def __init__(self, source: Mapping[str, object], level: str) -> None:
+        self._source = source
         self._level = level
         self._folder = Folder()
 
@@ -300,7 +311,7 @@ class Wrapped:
             entry["exception"] = _text(b"\n".join(lines))
         if request_id:
             entry["request_id"] = _text(request_id)
-        return json.dumps(entry | {"worker": self._worker}, ensure_ascii=False).encode() + b"\n"
+        return json.dumps({**entry, **self._source}, ensure_ascii=False).encode() + b"\n"
 
 
 def _text(line: bytes) -> str:

@@ -16,6 +16,7 @@ from trivet.supervisor.screen import AppLine, Screen, Voice
 from trivet.supervisor.spawn import Surroundings
 from trivet.supervisor.start.identity import Identity, identity_of
 from trivet.supervisor.start.interpreter import python_for
+from trivet.supervisor.tasks.processes import TaskPlan, task_plan
 from trivet.wire import edge_config, fork_control, worker_control
 
 
@@ -58,6 +59,7 @@ class Plan:
     listeners: Sequence[Listener]
     apps: Sequence[AppPlan]
     """By the number that the edge knows them by."""
+    tasks: Sequence[TaskPlan]
     control: str | None
     """Where the control socket is: a path, `@`, or `None` for none."""
     incidents: Incidents
@@ -72,6 +74,7 @@ class Plan:
 def make_plan(loaded: Loaded, apps: Sequence[Discovered], listeners: Sequence[Listener]) -> Plan:
     """Put together what the processes need to be told; `apps` are those of `loaded`, as found."""
     found = list(zip(loaded.apps, apps, strict=True))
+    plans = [_app_plan(configured, app) for configured, app in found]
     return Plan(
         edge_config=to_edge_config(
             loaded.settings,
@@ -83,7 +86,8 @@ def make_plan(loaded: Loaded, apps: Sequence[Discovered], listeners: Sequence[Li
             colour=wants_colour(sys.stdout, os.environ),
         ),
         listeners=listeners,
-        apps=[_app_plan(configured, app) for configured, app in found],
+        apps=plans,
+        tasks=_task_plans(loaded, plans),
         control=loaded.settings.control.socket,
         incidents=loaded.settings.incidents,
         identity=identity_of(loaded.settings.server.user, loaded.settings.server.group),
@@ -112,6 +116,16 @@ def _app_plan(configured: ConfiguredApp, app: Discovered) -> AppPlan:
         around=surroundings(settings),
         preload=server.preload,
     )
+
+
+def _task_plans(loaded: Loaded, apps: Sequence[AppPlan]) -> list[TaskPlan]:
+    graceful_s = loaded.settings.server.graceful_timeout.seconds
+    plans = []
+    for each in loaded.tasks:
+        app = apps[each.app] if each.app is not None else None
+        around = app.around if app else surroundings(loaded.settings)
+        plans.append(task_plan(each, around, app.target.directory if app else "", graceful_s))
+    return plans
 
 
 def surroundings(settings: Settings) -> Surroundings:
@@ -182,6 +196,7 @@ def _screen(loaded: Loaded, apps: Sequence[Discovered], listeners: Sequence[List
             for number, each in enumerate(listeners)
         ],
         watching=", ".join(map(str, watch[0])) if watch else "",
+        tasks=[each.name for each in loaded.tasks],
         stop="Ctrl-C stops" if sys.stderr.isatty() else "SIGTERM stops",
     )
 

@@ -15,6 +15,7 @@ from trivet.supervisor.backoff import Backoff
 from trivet.supervisor.control.snapshot import Snapshot
 from trivet.supervisor.fleet import STOP_S, Actions, Fleet, FleetPlan
 from trivet.supervisor.roster import EdgeState, StandState
+from trivet.supervisor.tasks.keeper import Keeper, TaskTerms
 from trivet.wire import control
 from trivet.wire.stand_control import State
 
@@ -29,11 +30,18 @@ class Policy:
         exit_code: what the process will end with.
     """
 
-    def __init__(self, fleets: Sequence[FleetPlan], *, time_of_day: Callable[[float], str]) -> None:
+    def __init__(
+        self,
+        fleets: Sequence[FleetPlan],
+        tasks: Sequence[TaskTerms] = (),
+        *,
+        time_of_day: Callable[[float], str],
+    ) -> None:
         self._stand = StandState()
         self._fleets = [
             Fleet(app, plan, self._stand, time_of_day) for app, plan in enumerate(fleets)
         ]
+        self._tasks = Keeper(tasks)
         self._graceful_s = max(plan.graceful_s for plan in fleets)
         self._edge_started = 0.0
         self._edge_retry: float | None = None
@@ -77,11 +85,12 @@ class Policy:
             actions.append(self._start_edge(now))
         for fleet in self._fleets:
             actions += fleet.tick(now)
+        actions += self._tasks.tick(now)
         return actions + self._follow_up(now)
 
     def next_deadline(self) -> float | None:
         """Return when `tick` has to be called at the latest, or `None` for no such time."""
-        times = [self._edge_deadline, self._edge_retry]
+        times = [self._edge_deadline, self._edge_retry, self._tasks.next_deadline()]
         times += [fleet.next_deadline() for fleet in self._fleets]
         return min((time for time in times if time is not None), default=None)
 
@@ -92,6 +101,7 @@ class Policy:
             uptime_s=now - self._started,
             edge_is_ready=self._stand.has_edge,
             apps=tuple(fleet.snapshot(now) for fleet in self._fleets),
+            tasks=self._tasks.snapshot(now),
         )
 
     def _state(self) -> State:
@@ -133,8 +143,10 @@ class Policy:
             return self._follow_the_start(now)
         if self._is_reloading and not any(fleet.is_rolling for fleet in self._fleets):
             self._is_reloading = False
-            ended = do.ReloadEnded.of_all([fleet.outcome for fleet in self._fleets])
-            return [ended, do.Notify("ready"), *self._reload_if_asked_again(now)]
+            outcomes = [fleet.outcome for fleet in self._fleets]
+            actions: Actions = [do.ReloadEnded.of_all(outcomes), do.Notify("ready")]
+            actions += self._tasks.reloaded([each.is_done for each in outcomes], now)
+            return [*actions, *self._reload_if_asked_again(now)]
         return []
 
     def _follow_the_start(self, now: float) -> Actions:
@@ -145,7 +157,8 @@ class Policy:
             return []
         self._has_served = True
         screen = do.ShowScreen(tuple(loaded), now - self._started)
-        return [screen, do.Notify("ready"), *self._reload_if_asked_again(now)]
+        actions: Actions = [screen, do.Notify("ready"), *self._tasks.begin(now)]
+        return [*actions, *self._reload_if_asked_again(now)]
 
     # The edge
 
@@ -194,7 +207,7 @@ class Policy:
         if self._stand.is_stopping:
             return [do.Exit(128 + event.signal)]
         self._begin_stop(now + self._graceful_s + EDGE_MERCY_S)
-        actions: Actions = [do.Notify("stopping"), do.CloseListeners()]
+        actions: Actions = [do.Notify("stopping"), do.CloseListeners(), *self._tasks.stop(now)]
         if self._stand.edge is EdgeState.NONE:
             return [*actions, *self._stop_all_workers(now)]
         self._edge_deadline = self._stand.stopping_until
@@ -235,6 +248,12 @@ class Policy:
         because, self._reload_again = self._reload_again, None
         return self._on_reload_asked(on.ReloadAsked(because), now) if because else []
 
+    # Background tasks
+
+    def _on_task_exited(self, event: on.TaskExited, now: float) -> Actions:
+        actions = self._tasks.on_exited(event, now)
+        return [*actions, *self._exit_if_empty()] if self._stand.is_stopping else actions
+
     # The end
 
     def _begin_stop(self, deadline: float) -> None:
@@ -261,7 +280,8 @@ class Policy:
         return [*actions, *self._exit_if_empty()]
 
     def _exit_if_empty(self) -> Actions:
-        if self._stand.edge is EdgeState.NONE and all(fleet.is_empty for fleet in self._fleets):
+        is_empty = self._tasks.is_empty and all(fleet.is_empty for fleet in self._fleets)
+        if self._stand.edge is EdgeState.NONE and is_empty:
             return [do.Exit(self.exit_code)]
         return []
 

@@ -51,6 +51,8 @@ class Screen:
     """Folders that are watched for `--reload`, or `""`."""
     stop: str
     """How to stop it: `Ctrl-C stops`."""
+    tasks: Sequence[str] = ()
+    """Names of the background tasks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,7 @@ class Voice:
             version=trivet.__version__,
             **only,
             addresses=[address for address, _ in screen.serving],
+            tasks=list(screen.tasks),
             seconds=round(seconds, 3),
         )
 
@@ -150,6 +153,8 @@ def _rows(screen: Screen, loaded: Sequence[Loaded]) -> list[tuple[str, str, str]
     if is_alone:
         crew = screen.apps[0].crew(loaded[0].interface)
         rows.append(("workers", crew, screen.apps[0].workers_because))
+    if screen.tasks:
+        rows.append(("tasks", ", ".join(screen.tasks), "one process each"))
     if screen.watching:
         rows.append(("reload", screen.watching, "new code takes over once it has loaded"))
     return rows

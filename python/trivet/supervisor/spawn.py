@@ -226,8 +226,13 @@ def _start(
     ours, theirs = socket.socketpair()
     with theirs:
         process = _popen(command, around, theirs, inherited, subprocess.PIPE)
-    stdout, stderr = (_detach(stream) for stream in (process.stdout, process.stderr))
+    stdout, stderr = take_pipes(process)
     return ForkServerProcess(process, LineSocket(ours), stdout, stderr)
+
+
+def take_pipes(process: "subprocess.Popen[bytes]") -> tuple[int, int]:
+    """Take over the descriptors of what a process prints: standard output, standard error."""
+    return _detach(process.stdout), _detach(process.stderr)
 
 
 def _popen(

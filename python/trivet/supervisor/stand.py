@@ -32,6 +32,7 @@ from trivet.supervisor.policy import Policy
 from trivet.supervisor.screen import time_of_day
 from trivet.supervisor.signals import STOP_SIGNALS, SignalSocket
 from trivet.supervisor.start.fork_servers import ForkServers
+from trivet.supervisor.tasks.processes import TaskProcesses
 from trivet.supervisor.watch import Watcher, describe_changes
 from trivet.wire import WIRE_VERSION, control, fork_control, worker_control
 from trivet.wire.line_socket import LineSocket, LineTooLongError
@@ -56,7 +57,11 @@ class Stand:
     def __init__(self, plan: Plan, programs: spawn.Programs) -> None:
         self._plan = plan
         self._programs = programs
-        self._policy = Policy([app.fleet for app in plan.apps], time_of_day=time_of_day)
+        self._policy = Policy(
+            [app.fleet for app in plan.apps],
+            [task.terms for task in plan.tasks],
+            time_of_day=time_of_day,
+        )
         self._selector = selectors.DefaultSelector()
         self._signals = SignalSocket()
         self._edge: spawn.EdgeProcess | None = None
@@ -65,6 +70,7 @@ class Stand:
         self._events: deque[on.Event] = deque()
         self._memory = OutOfMemoryCounter()
         self._output = OutputCollector(self._selector, self._signals.wake, as_json=plan.voice.json)
+        self._tasks = TaskProcesses(plan.tasks, self._output, self._events.append)
         self._had_terminal = os.isatty(_STDERR)
         self._voice = plan.voice.at_start()
         self._watcher: Watcher | None = None
@@ -116,6 +122,10 @@ class Stand:
         """Return a worker's process, if it lives."""
         worker = self._workers.get(number)
         return worker.process.pid if worker else None
+
+    def task_pid(self, number: int) -> int | None:
+        """Return a background task's process, if it lives."""
+        return self._tasks.pid(number)
 
     def ask_edge(self, number: int) -> bool:
         """Ask the edge for its numbers; `False` if there is no edge."""
@@ -322,7 +332,8 @@ class Stand:
             return
         found = next((each for each in self._workers.items() if each[1].process.pid == pid), None)
         if found is None:
-            self._fork_servers.bury(status, death)
+            if not self._tasks.bury(status, death):
+                self._fork_servers.bury(status, death)
             return
         number, worker = found
         worker.process.returncode = os.waitstatus_to_exitcode(status)
@@ -493,6 +504,7 @@ class Stand:
         if self._watcher:
             self._watcher.stop()
         self._fork_servers.end_all()
+        self._tasks.end_all()
         for process in self._processes():
             spawn.send_signal(process, signal.SIGKILL)
         until = time.monotonic() + KILLED_S
@@ -508,7 +520,7 @@ class Stand:
 
     def _processes(self) -> list[spawn.Process]:
         edge: list[spawn.Process] = [self._edge.process] if self._edge else []
-        rest = self._fork_servers.processes()
+        rest = [*self._fork_servers.processes(), *self._tasks.processes()]
         return [*edge, *rest, *(worker.process for worker in self._workers.values())]
 
     _DO: Mapping[type[do.Action], Callable[..., None]] = {
@@ -523,6 +535,9 @@ class Stand:
         do.Interrupt: _interrupt,
         do.AskForStacks: _ask_for_stacks,
         do.ReadStacks: _read_stacks,
+        do.StartTask: lambda self, action: self._tasks.start(action),
+        do.StopTask: lambda self, action: self._tasks.stop(action),
+        do.KillTask: lambda self, action: self._tasks.kill(action),
         do.Say: _say,
         do.ShowScreen: _show_screen,
         do.ShowFailure: _show_failure,

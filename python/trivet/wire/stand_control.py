@@ -170,6 +170,17 @@ class WorkerStatus(_Record, frozen=True):
     rss_bytes: U64 | None
 
 
+class TaskStatus(_Record, frozen=True):
+    """A background task; `age_s` is since its last start."""
+
+    name: str
+    pid: U32 | None
+    state: str
+    runs: U32
+    age_s: float
+    rss_bytes: U64 | None
+
+
 class EventLine(_Record, frozen=True):
     """Something that was said on standard error; `time` is seconds since 1970."""
 
@@ -190,6 +201,7 @@ class StandStatus(_Message, frozen=True, tag="status"):
     edge: EdgeStatus
     apps: tuple[AppStatus, ...]
     workers: tuple[WorkerStatus, ...]
+    tasks: tuple[TaskStatus, ...]
     events: tuple[EventLine, ...]
     """The newest last."""
 

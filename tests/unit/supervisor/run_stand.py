@@ -59,6 +59,7 @@ def main(options: dict[str, Any]) -> int:
                 preload=False,
             )
         ],
+        tasks=[],
         control=None,
         identity=None,
         incidents=Settings().incidents,

@@ -129,13 +129,13 @@ def test_a_sink_whose_reader_is_gone_takes_everything() -> None:
 
 
 def test_a_plain_line_is_wrapped_in_an_object() -> None:
-    entry = json.loads(Wrapped(2, "error")(b"Trace: \xc3\xbc \xff"))
+    entry = json.loads(Wrapped({"worker": 2}, "error")(b"Trace: \xc3\xbc \xff"))
     assert entry.pop("timestamp").endswith("+00:00")
     assert entry == {"level": "error", "event": "Trace: ü \\xff", "worker": 2}
 
 
 def test_an_object_is_not_wrapped_again() -> None:
-    assert Wrapped(2, "info")(b'{"event": "x"}') == b'{"event": "x"}\n'
+    assert Wrapped({"worker": 2}, "info")(b'{"event": "x"}') == b'{"event": "x"}\n'
 
 
 def test_lines_are_written_in_pieces_that_a_pipe_keeps_together() -> None:
@@ -158,7 +158,7 @@ def wrapped_objects(pipe: Pipe) -> list[dict[str, object]]:
 
 
 def test_a_traceback_is_one_object() -> None:
-    pipe = Pipe(Wrapped(2, "error"))
+    pipe = Pipe(Wrapped({"worker": 2}, "error"))
     os.write(pipe.worker, b"before\n" + TRACEBACK + b"after\n")
     pipe.reader.read()
     before, failure, after = wrapped_objects(pipe)
@@ -169,7 +169,7 @@ def test_a_traceback_is_one_object() -> None:
 
 
 def test_the_traceback_of_a_request_has_its_id() -> None:
-    pipe = Pipe(Wrapped(2, "error"))
+    pipe = Pipe(Wrapped({"worker": 2}, "error"))
     os.write(pipe.worker, b"GET /boom failed, request id 01932b\n" + TRACEBACK)
     pipe.reader.read()
     assert wrapped_objects(pipe) == []
@@ -181,7 +181,7 @@ def test_the_traceback_of_a_request_has_its_id() -> None:
 
 
 def test_a_traceback_that_does_not_go_on_waits_for_a_while_only() -> None:
-    pipe = Pipe(Wrapped(2, "error"))
+    pipe = Pipe(Wrapped({"worker": 2}, "error"))
     os.write(pipe.worker, TRACEBACK[:40])
     pipe.reader.read()
     first = pipe.reader.flush_at

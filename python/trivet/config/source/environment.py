@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from trivet.config.loaded import Origin, Raw
-from trivet.config.option import Definition, without_none
+from trivet.config.option import Definition
 from trivet.config.suggestion import nearest
 from trivet.errors import Notice
 
@@ -19,8 +19,8 @@ _LINK_NAME: Final = re.compile(
 
 def has_variable(definition: Definition) -> bool:
     """Say whether an option can be set by a variable: tables and their rows cannot."""
-    bare, _ = without_none(definition.type)
-    return definition.section != "route" and definition.path not in {"route", "env"} and bool(bare)
+    tables = {"env", "route", "task"}
+    return definition.section not in tables and definition.path not in tables
 
 
 def own_values(

@@ -3,14 +3,14 @@
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from trivet.config.loaded import Origin, Raw
-from trivet.config.option import Definition, app_keys, definitions, rows_type
+from trivet.config.option import Definition, app_keys, definitions, has_names, rows_type
 from trivet.config.settings import Settings
 from trivet.config.source.places import places
 from trivet.config.source.toml import TOMLDecodeError, loads
@@ -21,7 +21,7 @@ from trivet.errors import ConfigError, Place
 NAME: Final = "trivet.toml"
 PROJECT: Final = "pyproject.toml"
 _TABLE: Final = ("tool", "trivet")
-_APP_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
 class ConfigFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,7 +29,8 @@ class ConfigFile(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         path: Absolute.
-        values: By option path; the value of an array of tables is a list of such mappings.
+        values: By option path; the value of an array of tables is a list of such mappings, that
+            of tables with names a mapping of them, each with itself under `""`.
         apps: By name of the `[app.NAME]` table, such a mapping each.
         problems: Everything in it that is no option, or has no place there.
     """
@@ -134,7 +135,7 @@ class _Walk:
                 hint = f'write `app = "…"` for the only app, or [app.{name}] with a target'
                 self._problem(f"`app.{name}` is no table", here, hint)
                 continue
-            if not _APP_NAME.fullmatch(name):
+            if not _NAME.fullmatch(name):
                 hint = "letters, digits, - and _ make a name"
                 self._problem(f"`{name}` is no name for an app", here, hint)
             self.apps[name] = {}
@@ -152,16 +153,18 @@ class _Walk:
 
     def _raw(self, definition: Definition, value: object, keys: tuple[str | int, ...]) -> Raw:
         if rows_type(definition.type) is not None:
-            value = list(self._rows(definition, value, keys))
+            rows = self._named if has_names(definition.type) else self._rows
+            value = rows(definition, value, keys)
         return Raw(definition.path, definition.path, value, self._origin(keys), self.folder)
 
     def _rows(
         self, definition: Definition, value: object, keys: tuple[str | int, ...]
-    ) -> Iterator[Mapping[str, Raw]]:
+    ) -> list[Mapping[str, Raw]]:
+        found: list[Mapping[str, Raw]] = []
         if not (isinstance(value, list) and all(isinstance(row, dict) for row in value)):
             path = definition.path
             self._problem(f"`{path}` is an array of tables", keys, f"write [[{path}]]")
-            return
+            return found
         for index, row in enumerate(value):
             inner = _Walk(self.shown, self.folder, self.places, is_project=self.is_project)
             inner.table(row, (*keys, index), definition.path + ".")
@@ -174,7 +177,35 @@ class _Walk:
                         f"it needs {each.option.form or 'one'}",
                         code="config.missing_option",
                     )
-            yield inner.values
+            found.append(inner.values)
+        return found
+
+    def _named(
+        self, definition: Definition, value: object, keys: tuple[str | int, ...]
+    ) -> dict[str, Mapping[str, Raw]]:
+        found: dict[str, Mapping[str, Raw]] = {}
+        tables = value if isinstance(value, dict) else {"": value}
+        for name, table in tables.items():
+            here, path = (*keys, name), f"{definition.path}.{name}".rstrip(".")
+            if not isinstance(table, dict):
+                hint = f"write [{definition.path}.NAME]"
+                self._problem(f"`{path}` is no table", here if name else keys, hint)
+                continue
+            if not _NAME.fullmatch(name):
+                hint = "letters, digits, - and _ make a name"
+                self._problem(f"`{name}` is no name for a {definition.path}", here, hint)
+            inner = _Walk(self.shown, self.folder, self.places, is_project=self.is_project)
+            inner.table(table, here, definition.path + ".")
+            self.problems += inner.problems
+            raws = {
+                each.path: msgspec.structs.replace(
+                    each, name=f"{path}.{each.path.rpartition('.')[2]}"
+                )
+                for each in inner.values.values()
+            }
+            itself = Raw(definition.path, path, table, self._origin(here), self.folder)
+            found[name] = {"": itself, **raws}
+        return found
 
     def _required(self, section: str) -> list[Definition]:
         return [

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 from trivet.config.option import Option, without_none
 from trivet.config.suggestion import nearest
 from trivet.config.value.bind import Bind
+from trivet.config.value.command import Command
 from trivet.config.value.duration import Duration
 from trivet.config.value.path import expanded
 from trivet.config.value.peer import Peer
@@ -31,6 +32,7 @@ _NOUNS: Final[Mapping[object, tuple[str, str]]] = {
         "an address to listen on",
         '"127.0.0.1:8000", ":8000", "unix:/run/app.sock" or "fd://3"',
     ),
+    Command: ("a command", '"python jobs.py" or ["python", "jobs.py"]'),
     Umask: ("a umask in octal", '"027"'),
     Peer: ("an address or network", '"10.0.0.0/8", "unix" or "*"'),
 }
@@ -173,6 +175,12 @@ def _read_size(raw: object, _base: Path) -> Size:
     raise ValueError("must be a size")
 
 
+def _read_command(raw: object, _base: Path) -> Command:
+    if isinstance(raw, str) or (isinstance(raw, list) and all(isinstance(w, str) for w in raw)):
+        return Command(raw)
+    raise ValueError("must be a command")
+
+
 def _read_umask(raw: object, _base: Path) -> Umask:
     if isinstance(raw, str):
         return Umask(raw)
@@ -198,6 +206,7 @@ _SCALARS: Final[Mapping[object, Any]] = {
     Path: _read_path,
     Duration: _read_duration,
     Size: _read_size,
+    Command: _read_command,
     Umask: _read_umask,
     Bind: _read_bind,
     Peer: _read_peer,

@@ -63,6 +63,9 @@ class View(Protocol):
     def worker_pid(self, number: int) -> int | None:
         """Return a worker's process, if it lives."""
 
+    def task_pid(self, number: int) -> int | None:
+        """Return a background task's process, if it lives."""
+
     def ask_edge(self, number: int) -> bool:
         """Ask the edge for its numbers; `False` if there is no edge."""
 
@@ -270,8 +273,21 @@ class Desk:
                 for app, (target, mount) in zip(view.apps, self._standing.apps, strict=True)
             ),
             workers=tuple(self._workers(view, numbers)),
+            tasks=tuple(self._tasks(view)),
             events=tuple(self._events),
         )
+
+    def _tasks(self, view: Snapshot) -> Iterator[wire.TaskStatus]:
+        for number, each in enumerate(view.tasks):
+            pid = self._view.task_pid(number)
+            yield wire.TaskStatus(
+                name=each.name,
+                pid=pid,
+                state=each.state,
+                runs=each.runs,
+                age_s=each.age_s,
+                rss_bytes=rss_bytes(pid) if pid else None,
+            )
 
     def _workers(
         self, view: Snapshot, numbers: control.Status | None

@@ -27,6 +27,16 @@ class FleetFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TaskFacts:
+    """A background task: how often it was started, and how long ago last."""
+
+    name: str
+    state: str
+    runs: int
+    age_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """The stand at one moment."""
 
@@ -34,3 +44,4 @@ class Snapshot:
     uptime_s: float
     edge_is_ready: bool
     apps: tuple[FleetFacts, ...]
+    tasks: tuple[TaskFacts, ...]

@@ -1,0 +1,1 @@
+"""Background tasks (`[task.NAME]`): what is to run, when, and the processes."""
