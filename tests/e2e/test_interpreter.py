@@ -157,3 +157,26 @@ def refused(project: Project) -> str:
     assert ended.code == 2, ended
     assert "error[config.bad_python]" in ended.err
     return ended.err
+
+
+def test_a_task_runs_in_the_python_of_its_app(serve: Serve, tmp_path: Path) -> None:
+    venv = make_venv(tmp_path / "empty")
+    folder = tmp_path / "app"
+    folder.mkdir()
+    (folder / "jobs.py").write_text("import sys\n\ndef told():\n    print('run in', sys.prefix)\n")
+    script = "import sys; print('command in', sys.prefix)"
+    (folder / "trivet.toml").write_text(
+        f'python = "{venv}"\n'
+        '[task.one]\nrun = "jobs:told"\nrestart = "never"\n'
+        f'[task.two]\ncommand = ["python", "-c", "{script}"]\nrestart = "never"\n'
+    )
+    stand = serve(BARE, *QUIET)
+    stand.wait_for_text(f"[task one] run in {venv}\n")
+    stand.wait_for_text(f"[task two] command in {venv}\n")
+
+
+BARE = """
+def app(environ, start_response):
+    start_response("200 OK", [])
+    return [b"here"]
+"""

@@ -233,3 +233,28 @@ def test_a_start_that_fails_leaves_no_pid_file(project: Project) -> None:
     ended = project.run("serve", "--bind", "127.0.0.1:0", "--pidfile", "trivet.pid")
     assert ended.code == 3
     assert [path.name for path in project.folder.iterdir() if "pid" in path.name] == []
+
+
+@pytest.mark.parametrize("what", ['command = ["id", "-u"]', 'run = "jobs:who"'])
+def test_a_task_may_be_somebody_else(
+    serve: Serve,
+    open_project: Project,
+    everybodys_python: tuple[list[str], dict[str, str]],
+    what: str,
+) -> None:
+    open_project.write(
+        {
+            "jobs.py": "import os\n\ndef who():\n    print(os.getuid())\n",
+            "trivet.toml": f'[task.jobs]\n{what}\nuser = "nobody"\nrestart = "never"\n',
+        }
+    )
+    stand = start(serve, open_project.folder, everybodys_python)
+    stand.wait_for_text(f"[task jobs] {NOBODY.pw_uid}\n")
+    assert stand.get("/").text.startswith("[0, 0, ")
+
+
+def test_a_task_of_an_unknown_user_starts_nothing(project: Project) -> None:
+    project.write({"app.py": APP, "trivet.toml": '[task.jobs]\ncommand = "id"\nuser = "no-such"\n'})
+    ended = project.run("serve", "--bind", "127.0.0.1:0")
+    assert ended.code == 2
+    assert "there is no user `no-such`" in ended.err

@@ -203,3 +203,12 @@ def test_a_flood_of_pings_from_a_client_that_reads_nothing_is_not_gathered() -> 
         thread.start()
         thread.join(20)
         assert not thread.is_alive()
+
+
+def test_an_accepted_websocket_counts_against_the_limit_of_concurrency() -> None:
+    with serving("sockets:app", "--workers", "1", "--limit-concurrency", "1") as stand:
+        with opened(stand) as client:
+            client.send("here")
+            assert client.recv(timeout=20) == "here"
+            assert stand.get("/state").status == 503
+        wait_until(lambda: stand.get("/state").status == 200, stand.describe)

@@ -35,6 +35,7 @@ target = "blog:create_app()"
 chdir = "blog"
 app_dir = "blog/src"
 queue = 7
+concurrency = 9
 """
 
 
@@ -65,6 +66,7 @@ def test_each_app_has_its_own_settings_on_top_of_the_stands(two: Loaded, project
     assert (blog.app, blog.server.root_path, blog.server.workers) == ("blog:create_app()", "", 2)
     assert (shop.server.threads, blog.server.threads) == (3, 3)
     assert (shop.limits.queue, blog.limits.queue) == (1024, 7)
+    assert (shop.limits.concurrency, blog.limits.concurrency) == (None, 9)
     assert blog.chdir == project / "blog"
 
 
