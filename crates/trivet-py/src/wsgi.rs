@@ -7,6 +7,7 @@ mod head;
 mod interrupt;
 mod link;
 
+use std::io::IoSlice;
 use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
@@ -149,6 +150,9 @@ impl WsgiWorker {
             if grows && !grow.call0()?.extract::<bool>()? {
                 self.link.cannot_grow();
             }
+            if !matches!(turn, Turn::Run(_)) {
+                self.send_gathered(py);
+            }
             match turn {
                 Turn::Run(job) => {
                     self.handle(py, index, job);
@@ -200,6 +204,21 @@ impl WsgiWorker {
 }
 
 impl WsgiWorker {
+    /// Send what was gathered, before this thread blocks.
+    fn send_gathered(&self, py: Python<'_>) {
+        let bytes = self.link.take_gathered();
+        if bytes.is_empty() {
+            return;
+        }
+        let parts = [IoSlice::new(&bytes)];
+        // Where the connection is gone, so is everybody who waits for these.
+        if let Ok(sending) = self.link.try_send(&parts, None)
+            && !sending.is_done()
+        {
+            let _ = py.detach(|| self.link.send_rest(&parts, None, sending));
+        }
+    }
+
     fn handle(&self, py: Python<'_>, index: usize, job: Job) {
         let page = self.link.claim().page();
         let started = now_us();

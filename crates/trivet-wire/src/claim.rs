@@ -9,7 +9,9 @@
 //! ```text
 //! word 0         magic and version
 //! word 1         number of request slots (low half), of thread words (high half)
-//! word 2..8      reserved, zero
+//! word 2         worker: answers that it has gathered and not sent yet
+//! word 3         edge: 1 asks to send them, for a request holds them up
+//! word 4..8      reserved, zero
 //! word 8 + 2i    request slot i: request number << 3 | state
 //! word 9 + 2i    request slot i: when Python started it, µs of CLOCK_MONOTONIC
 //! then           one word per thread: since when, µs << 3 | what it does
@@ -61,6 +63,8 @@ pub enum ThreadState {
     WaitingForClient = 4,
 }
 
+const UNSENT_WORD: usize = 2;
+const FLUSH_WORD: usize = 3;
 const STATE_BITS: u32 = 3;
 const STATE_MASK: u64 = (1 << STATE_BITS) - 1;
 
@@ -167,6 +171,39 @@ impl<'a> ClaimPage<'a> {
         (word.load(Ordering::Acquire) == running).then(|| started.load(Ordering::Acquire))
     }
 
+    /// Worker: say how many answers it has gathered and not sent.
+    ///
+    /// Before it starts the next request, so that at any time the edge sees
+    /// either that request unstarted or the answers unsent.
+    #[inline]
+    pub fn set_unsent(self, answers: u64) {
+        if let Some(word) = self.0.get(UNSENT_WORD) {
+            word.store(answers, Ordering::Release);
+        }
+    }
+
+    /// Edge: whether answers lie in the worker, gathered.
+    #[inline]
+    pub fn has_unsent(self) -> bool {
+        self.0
+            .get(UNSENT_WORD)
+            .is_some_and(|word| word.load(Ordering::Acquire) != 0)
+    }
+
+    /// Edge: ask to send them; false where that is asked already.
+    pub fn ask_to_send(self) -> bool {
+        self.0
+            .get(FLUSH_WORD)
+            .is_some_and(|word| word.swap(1, Ordering::AcqRel) == 0)
+    }
+
+    /// Worker: whether the edge has asked so since the last call.
+    pub fn was_asked_to_send(self) -> bool {
+        self.0
+            .get(FLUSH_WORD)
+            .is_some_and(|word| word.swap(0, Ordering::AcqRel) != 0)
+    }
+
     /// Worker: say what thread number `thread` does since `now_us`.
     #[inline]
     pub fn set_thread(self, thread: usize, state: ThreadState, now_us: u64) {
@@ -255,6 +292,20 @@ mod tests {
             ClaimPage::open(&words).unwrap_err(),
             NotAClaimPage { found: 0 }
         );
+    }
+
+    #[test]
+    fn gathered_answers_are_asked_for_once() {
+        let words = memory();
+        let page = ClaimPage::init(&words).unwrap();
+        assert!(!page.has_unsent());
+        page.set_unsent(3);
+        assert!(page.has_unsent());
+        assert!(page.ask_to_send());
+        assert!(!page.ask_to_send());
+        assert!(page.was_asked_to_send());
+        assert!(!page.was_asked_to_send());
+        assert!(page.ask_to_send());
     }
 
     #[test]

@@ -46,10 +46,19 @@ impl State {
                 break;
             };
             let (unstarted, longest_us) = worker.backlog(now_us);
-            if unstarted == 0 && self.queue.is_empty() {
+            let unsent = worker.has_unsent();
+            if unstarted == 0 && self.queue.is_empty() && !unsent {
                 continue;
             }
             someone_waits = true;
+            if unsent && longest_us >= LONG_US {
+                // A slow request holds up the answers of quick ones before it. These look as
+                // if they were running still, so what to do next is for the next look.
+                if worker.claim.page().ask_to_send() {
+                    worker.ring();
+                }
+                continue;
+            }
             let activity = worker.look(now_us);
             if worker.ahead() == unstarted || longest_us < LONG_US || activity == Activity::Moving {
                 continue;
@@ -102,6 +111,11 @@ impl Worker {
             }
         }
         (unstarted, longest)
+    }
+
+    /// Answers lie in the process, gathered for one send.
+    fn has_unsent(&self) -> bool {
+        !self.is_idle() && self.claim.page().has_unsent()
     }
 
     fn look(&mut self, now_us: u64) -> Activity {

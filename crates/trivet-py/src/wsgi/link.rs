@@ -27,6 +27,12 @@ use trivet_wire::frames::{
 /// content, and not so many that they push each other out of the cache.
 const READ_BYTES: usize = 256 << 10;
 
+/// Answers that one send carries at the most. More would gain little, and the
+/// first of them has waited for all the others.
+const MOST_GATHERED: u64 = 8;
+/// Bytes of them: what fits into a fresh socket buffer page or two.
+const GATHERED_BYTES: usize = 8 << 10;
+
 /// A request that was read and not started.
 #[derive(Debug)]
 pub(crate) struct Job {
@@ -87,6 +93,13 @@ struct Input {
     filled: usize,
 }
 
+/// Whole small answers that wait for the next send.
+#[derive(Debug, Default)]
+struct Gathered {
+    bytes: Vec<u8>,
+    answers: u64,
+}
+
 /// The connection.
 #[derive(Debug)]
 pub(crate) struct Link {
@@ -102,6 +115,7 @@ pub(crate) struct Link {
     /// This is a forked child's copy: nothing here is to be touched, not even a lock,
     /// whose holder may not be there.
     abandoned: AtomicBool,
+    gathered: Mutex<Gathered>,
 }
 
 /// What a thread that looks for work is to do.
@@ -128,6 +142,7 @@ impl Link {
             sending: Mutex::new(false),
             sent: Condvar::new(),
             abandoned: AtomicBool::new(false),
+            gathered: Mutex::default(),
         }
     }
 
@@ -248,12 +263,80 @@ impl Link {
     }
 
     /// Wait until the edge, or another thread, rings for this one.
+    ///
+    /// Meanwhile it sends gathered answers, when the edge asks for that.
+    /// Blocks; the caller does not hold the interpreter lock.
     pub(crate) fn wait_for_doorbell(&self) {
-        let mut count = [0; 8];
-        if rustix::io::read(&self.doorbell, &mut count) == Err(Errno::AGAIN) {
-            let _ = poll(&mut [PollFd::new(&self.doorbell, PollFlags::IN)], None);
+        loop {
+            let mut count = [0; 8];
+            if rustix::io::read(&self.doorbell, &mut count) == Err(Errno::AGAIN) {
+                let _ = poll(&mut [PollFd::new(&self.doorbell, PollFlags::IN)], None);
+            }
+            if !self.claim.page().was_asked_to_send() {
+                break;
+            }
+            self.send_gathered();
+            if self.state.lock().closed {
+                break;
+            }
         }
         self.state.lock().idle -= 1;
+    }
+
+    /// Keep a whole small answer for the next send, if another request is
+    /// there to be run and somebody could send it meanwhile.
+    ///
+    /// Whoever keeps answers back must send them before it blocks:
+    /// [`Link::take_gathered`].
+    pub(crate) fn gather(&self, frame: &[u8]) -> bool {
+        if self.is_abandoned() {
+            return false;
+        }
+        let state = self.state.lock();
+        let may_wait = !state.pending.is_empty() && state.idle > 0 && !state.closed;
+        drop(state);
+        if !may_wait {
+            return false;
+        }
+        let mut gathered = self.gathered.lock();
+        if gathered.answers + 1 >= MOST_GATHERED
+            || gathered.bytes.len() + frame.len() > GATHERED_BYTES
+        {
+            return false;
+        }
+        gathered.bytes.extend_from_slice(frame);
+        gathered.answers += 1;
+        self.claim.page().set_unsent(gathered.answers);
+        true
+    }
+
+    /// Take the gathered answers, to send them. Empty where there are none.
+    pub(crate) fn take_gathered(&self) -> Vec<u8> {
+        if self.is_abandoned() {
+            return Vec::new(); // The parent sends its own.
+        }
+        let mut gathered = self.gathered.lock();
+        if gathered.answers == 0 {
+            return Vec::new();
+        }
+        gathered.answers = 0;
+        self.claim.page().set_unsent(0);
+        std::mem::take(&mut gathered.bytes)
+    }
+
+    /// Send the gathered answers. Blocks; without interpreter lock.
+    fn send_gathered(&self) {
+        let bytes = self.take_gathered();
+        if bytes.is_empty() {
+            return;
+        }
+        let parts = [IoSlice::new(&bytes)];
+        // Where the connection is gone, so is everybody who waits for these.
+        if let Ok(sending) = self.try_send(&parts, None)
+            && !sending.is_done()
+        {
+            let _ = self.send_rest(&parts, None, sending);
+        }
     }
 
     /// Keep track of what the edge says about `request` from now on.
@@ -296,6 +379,7 @@ impl Link {
         if self.is_abandoned() {
             return Err(Closed);
         }
+        self.send_gathered();
         let mut has_read = false;
         let mut state = self.state.lock();
         loop {
