@@ -15,6 +15,13 @@ MAX_THREADS: int
 def init_claim_page(fd: int) -> None:
     """Write a claim page's header into the zeroed memory behind `fd`."""
 
+def die_with_parent() -> None:
+    """Let the kernel kill this process when its parent is gone; for the process alone, not a fork.
+
+    Raises:
+        OSError: The kernel refuses.
+    """
+
 def run_edge(control_fd: int) -> int:
     """Be the edge until told to stop; return the exit code. Takes over `control_fd`."""
 

@@ -254,3 +254,12 @@ def test_nothing_is_left_after_the_end(serve: Serve, tmp_path: Path) -> None:
     assert stand.stop() == 0
     assert marked(mark) == []
     assert not path.exists()
+
+
+def test_a_worker_that_computes_for_ever_dies_with_its_supervisor(serve: Serve) -> None:
+    mark = str(uuid.uuid4())
+    stand = serve("app = print\nwhile True: pass\n", ready=False, env={MARK: mark})
+    wait_until(lambda: stand.children("worker"), stand.describe)
+    stand.signal(signal.SIGKILL)
+    stand.wait()
+    wait_until(lambda: not marked(mark), lambda: f"still there: {marked(mark)}")

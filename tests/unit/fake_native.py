@@ -16,6 +16,10 @@ import trivet
 CLAIM_PAGE_BYTES = 8192
 
 
+def die_with_parent() -> None:
+    pass
+
+
 def init_claim_page(descriptor: int) -> None:
     os.pwrite(descriptor, b"TRVV", 0)
 
@@ -82,6 +86,7 @@ def install() -> None:
     module = types.ModuleType("trivet._trivet")
     module.__dict__.update(
         CLAIM_PAGE_BYTES=CLAIM_PAGE_BYTES,
+        die_with_parent=die_with_parent,
         init_claim_page=init_claim_page,
         StreamedContent=StreamedContent,
         VERSION="0.0.0",

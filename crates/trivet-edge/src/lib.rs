@@ -12,6 +12,7 @@ pub mod exchange;
 pub mod fd_socket;
 pub mod link;
 mod listen;
+mod load;
 mod mount;
 pub mod pool;
 mod request_id;

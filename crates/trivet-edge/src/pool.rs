@@ -359,6 +359,16 @@ impl Pool {
         (state.queue.len(), in_flight)
     }
 
+    /// Requests that wait for a worker, and how long the first of them has waited, in µs.
+    pub fn queue_load(&self) -> (usize, u64) {
+        let state = self.state.lock();
+        let oldest = state
+            .queue
+            .front()
+            .map_or(0, |exchange| now_us().saturating_sub(exchange.received_us));
+        (state.queue.len(), oldest)
+    }
+
     /// What each worker has to do.
     pub fn worker_loads(&self) -> Vec<WorkerLoad> {
         let state = self.state.lock();
@@ -366,6 +376,7 @@ impl Pool {
             worker: worker.number,
             in_flight: u32::try_from(worker.outstanding()).unwrap_or(u32::MAX),
             requests: worker.completed,
+            waited_us: worker.waited_us,
         };
         state.workers.iter().map(load).collect()
     }

@@ -17,6 +17,7 @@ use crate::connection::Connection;
 use crate::control::{Control, ControlEnd, Outbox};
 use crate::link::{Link, LinkEnd};
 use crate::listen::{Arrival, Listener, Servers};
+use crate::load;
 use crate::pool::{Capacity, Pool};
 use crate::shared::Shared;
 use crate::stream::Stream;
@@ -95,7 +96,10 @@ async fn live(control: OwnedFd) -> i32 {
             tokio::spawn(listener.accept(Arc::clone(&shared), servers.clone(), outbox.clone()))
         })
         .collect();
-    let mut tasks = vec![tokio::spawn(sweep(Arc::clone(&shared), outbox.clone()))];
+    let mut tasks = vec![
+        tokio::spawn(sweep(Arc::clone(&shared), outbox.clone())),
+        tokio::spawn(load::report(Arc::clone(&shared), outbox.clone())),
+    ];
     for pool in shared.apps.pools() {
         tasks.push(tokio::spawn(rescue(Arc::clone(pool))));
     }

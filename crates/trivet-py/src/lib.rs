@@ -7,6 +7,7 @@ mod asgi;
 mod claim;
 mod edge;
 mod frames;
+mod process;
 mod wsgi;
 
 use pyo3::prelude::*;
@@ -25,6 +26,7 @@ fn _trivet(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(edge::check_edge_config, module)?)?;
     module.add_function(wrap_pyfunction!(frames::decode_frame, module)?)?;
     module.add_function(wrap_pyfunction!(frames::encode_frame, module)?)?;
+    module.add_function(wrap_pyfunction!(process::die_with_parent, module)?)?;
     module.add_function(wrap_pyfunction!(wsgi::interrupt_thread, module)?)?;
     module.add_class::<asgi::AsgiHead>()?;
     module.add_class::<asgi::AsgiLink>()?;

@@ -146,6 +146,13 @@ pub enum FromEdge {
         /// The request's number in the frames.
         request: u64,
     },
+    /// What there is to do: every second in which a request was answered or waited.
+    Load {
+        /// Each app's queue.
+        apps: Vec<AppLoad>,
+        /// The workers that it hands requests to, or waits for.
+        workers: Vec<WorkerLoad>,
+    },
     /// A line for the operator's log.
     Log {
         /// `info`, `warning` or `error`.
@@ -226,6 +233,18 @@ pub struct Raised {
     pub trace: String,
 }
 
+/// What waits for an app, as the edge sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AppLoad {
+    /// The app's place in [`EdgeConfig::apps`].
+    pub app: u32,
+    /// Requests that wait for a worker.
+    pub queued: u32,
+    /// How long the first of them has waited.
+    pub oldest_wait_us: u64,
+}
+
 /// What a worker has to do, as the edge sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -236,6 +255,8 @@ pub struct WorkerLoad {
     pub in_flight: u32,
     /// Requests that it has answered.
     pub requests: u64,
+    /// How long all of these waited in sum, from their arrival until the app was called.
+    pub waited_us: u64,
 }
 
 /// Why a running request has to end.

@@ -330,6 +330,11 @@ class _Loading:
         live, ready = self._highest("health.live"), self._highest("health.ready")
         if live and ready and self.values[live.path] == self.values[ready.path] is not None:
             self._fight(ready, live, "a live stand is not always ready: give them two paths")
+        workers, most = self._highest("server.workers"), self._highest("server.max_workers")
+        highest = self.values["server.max_workers"]
+        if most and highest is not None and highest < self.values["server.workers"]:
+            hint = "`workers` is how many there are at least"
+            self._fight(most, workers or Raw("", "workers", None, DEFAULT, self.cwd), hint)
         head, target = self._highest("limits.request_head"), self._highest("limits.request_target")
         if head and target and self.values[target.path] > self.values[head.path]:
             self._fight(target, head, "a request's target is a part of its head")

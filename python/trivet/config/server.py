@@ -8,6 +8,7 @@ from msgspec import Struct
 from trivet.config.option import Option
 from trivet.config.value.bind import Bind
 from trivet.config.value.duration import Duration
+from trivet.config.value.size import Size
 from trivet.config.value.umask import Umask
 
 DEFAULT_HOST = "127.0.0.1"
@@ -79,6 +80,77 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             in_app="workers",
         ),
     ] = 1
+
+    max_workers: Annotated[
+        int | None,
+        Option(
+            doc="Worker processes at the most: above `workers`, Trivet adds one while requests "
+            "wait though CPUs are idle, and takes it away when there is little to do.",
+            why="Left out, the number stays as it is: more processes than CPUs help only an app "
+            "that waits for others, and cost memory.",
+            flag="--max-workers",
+            metavar="N",
+            minimum=1,
+            maximum=1024,
+            in_app="max_workers",
+        ),
+    ] = None
+
+    max_requests: Annotated[
+        int | None,
+        Option(
+            doc="Requests after which a worker is recycled: another one takes its place first, "
+            "and it ends when its last request has.",
+            why="For apps that leak. Not set: an app that does not leak is best left alone.",
+            flag="--max-requests",
+            aliases=("--limit-max-requests",),
+            metavar="N",
+            minimum=1,
+            maximum=1_000_000_000,
+            in_app="max_requests",
+        ),
+    ] = None
+
+    max_requests_jitter: Annotated[
+        int,
+        Option(
+            doc="At most so many requests more, drawn for each worker.",
+            why="Workers that were started together should not be recycled together.",
+            flag="--max-requests-jitter",
+            aliases=("--limit-max-requests-jitter",),
+            metavar="N",
+            minimum=0,
+            maximum=1_000_000_000,
+            in_app="max_requests_jitter",
+        ),
+    ] = 0
+
+    max_memory: Annotated[
+        Size | None,
+        Option(
+            doc="Memory at which a worker is recycled.",
+            why="For apps that leak: a worker that ends in good order is better than one that the "
+            "kernel kills.",
+            flag="--max-memory",
+            metavar="SIZE",
+            minimum="16m",
+            in_app="max_memory",
+        ),
+    ] = None
+
+    max_age: Annotated[
+        Duration | None,
+        Option(
+            doc="Time after which a worker is recycled, up to a tenth longer.",
+            why="For apps that go stale, or leak something that nobody counts.",
+            flag="--max-age",
+            aliases=("--workers-lifetime",),
+            metavar="DURATION",
+            minimum="1s",
+            maximum="49d",
+            in_app="max_age",
+        ),
+    ] = None
 
     threads: Annotated[
         int,

@@ -1,5 +1,6 @@
 """What can happen to the stand, as data: the input of `policy`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -150,6 +151,40 @@ class RequestStuck:
     look: Look
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerUse:
+    """What a worker has done since it began to serve (`requests`), and uses now.
+
+    `busy_cpus` is in CPUs, `memory` in bytes, `in_flight` the requests that it holds.
+    """
+
+    requests: int
+    busy_cpus: float
+    memory: int
+    in_flight: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppUse:
+    """How long requests waited for an app on average, in seconds, and its workers by number."""
+
+    wait_s: float
+    workers: Mapping[int, WorkerUse]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What the last `seconds` have shown, by app.
+
+    `cpu_share` is that of the usable CPUs in use, 0 to 1; `free_memory` bytes, `None` if unknown.
+    """
+
+    seconds: float
+    cpu_share: float
+    free_memory: int | None
+    apps: tuple[AppUse, ...]
+
+
 OfRequest: TypeAlias = (
     RequestOverdue | RequestInterrupted | StacksRead | RequestReleased | RequestStuck
 )
@@ -169,4 +204,5 @@ Event: TypeAlias = (
     | WorkersAsked
     | LogsAsked
     | TaskExited
+    | Measured
 )

@@ -10,7 +10,8 @@ from trivet.config import ConfiguredApp, Loaded, Settings, to_edge_config
 from trivet.config.discovery import Discovered
 from trivet.config.incidents import Incidents
 from trivet.errors import wants_colour
-from trivet.supervisor.fleet import FleetPlan
+from trivet.supervisor.fleet.lifetime import LifetimePlan
+from trivet.supervisor.fleet.plan import FleetPlan
 from trivet.supervisor.listen.listeners import Listener
 from trivet.supervisor.screen import AppLine, Screen, Voice
 from trivet.supervisor.spawn import Surroundings
@@ -108,6 +109,14 @@ def _app_plan(configured: ConfiguredApp, app: Discovered) -> AppPlan:
             load_s=server.load_timeout.seconds,
             grace_s=settings.timeouts.interrupt_grace.seconds,
             folder=settings.chdir,
+            threads=server.threads,
+            max_workers=server.max_workers or 0,
+            lifetime=LifetimePlan(
+                max_requests=server.max_requests,
+                max_requests_jitter=server.max_requests_jitter,
+                max_age_s=server.max_age.seconds if server.max_age else None,
+                max_memory=server.max_memory.bytes if server.max_memory else None,
+            ),
         ),
         target=app_target(configured, app),
         threads=server.threads,

@@ -7,14 +7,16 @@ they stand together: until every app has served once, an app that fails to load 
 for a restart loop would hide it.
 """
 
+import random
 from collections.abc import Callable, Sequence
 
 from trivet.supervisor import actions as do
 from trivet.supervisor import events as on
-from trivet.supervisor.backoff import Backoff
 from trivet.supervisor.control.snapshot import Snapshot
-from trivet.supervisor.fleet import STOP_S, Actions, Fleet, FleetPlan
-from trivet.supervisor.roster import EdgeState, StandState
+from trivet.supervisor.fleet.backoff import Backoff
+from trivet.supervisor.fleet.fleet import STOP_S, Actions, Fleet
+from trivet.supervisor.fleet.plan import FleetPlan
+from trivet.supervisor.fleet.roster import EdgeState, StandState
 from trivet.supervisor.tasks.keeper import Keeper, TaskTerms
 from trivet.wire import control
 from trivet.wire.stand_control import State
@@ -36,10 +38,11 @@ class Policy:
         tasks: Sequence[TaskTerms] = (),
         *,
         time_of_day: Callable[[float], str],
+        random: Callable[[], float] = random.random,
     ) -> None:
         self._stand = StandState()
         self._fleets = [
-            Fleet(app, plan, self._stand, time_of_day) for app, plan in enumerate(fleets)
+            Fleet(app, plan, self._stand, time_of_day, random) for app, plan in enumerate(fleets)
         ]
         self._tasks = Keeper(tasks)
         self._graceful_s = max(plan.graceful_s for plan in fleets)
@@ -239,6 +242,14 @@ class Policy:
         for app, fleet in enumerate(self._fleets):
             if event.app in (None, app):
                 actions += fleet.change_seats(event, now)
+        return actions
+
+    def _on_measured(self, event: on.Measured, now: float) -> Actions:
+        if self._stand.is_stopping or self._is_reloading or not self._has_served:
+            return []
+        actions: Actions = []
+        for fleet, use in zip(self._fleets, event.apps, strict=True):
+            actions += fleet.on_measured(use, event, now)
         return actions
 
     def _on_logs_asked(self, _: on.LogsAsked, __: float) -> Actions:

@@ -24,6 +24,8 @@ from trivet.supervisor.control.desk import Desk, Standing
 from trivet.supervisor.control.server import ControlServer, ControlSocketError
 from trivet.supervisor.control.snapshot import Snapshot
 from trivet.supervisor.deaths import Death, OutOfMemoryCounter, death_from_status, ended_children
+from trivet.supervisor.fleet.fleet import LOOP_CAPACITY
+from trivet.supervisor.fleet.gauge import Gauge, Running
 from trivet.supervisor.incidents.box import BlackBox
 from trivet.supervisor.output import OutputCollector
 from trivet.supervisor.overdue.requests import sighted
@@ -41,9 +43,6 @@ from trivet.wire.stand_address import ABSTRACT
 
 _STDERR = 2
 
-ASGI_CONCURRENCY = 100
-"""Requests that one event loop runs at once: enough to keep it busy while they wait, few enough
-that none of them waits long for its turn."""
 KILLED_S = 2.0
 """How long killed processes may take to be gone before the supervisor goes without them."""
 
@@ -89,6 +88,8 @@ class Stand:
         )
         self._desk = Desk(self, standing, self._box, self._events.append)
         self._control: ControlServer | None = None
+        is_measured = any(app.fleet.is_measured for app in plan.apps)
+        self._gauge = Gauge(len(plan.apps), time.monotonic()) if is_measured else None
         self._exit_code: int | None = None
 
     def run(self) -> int:
@@ -152,6 +153,8 @@ class Stand:
         self._output.resume()
         self._output.flush_due(time.monotonic())
         self._look_for_changes()
+        if self._gauge and self._gauge.next_deadline() <= time.monotonic():
+            self._measure(self._gauge, None)
         self._take_events()
         self._carry_out(self._policy.tick(time.monotonic()))
         self._take_events()
@@ -179,6 +182,7 @@ class Stand:
             self._desk.next_deadline(),
             self._box.next_deadline(),
             self._control.next_deadline() if self._control else None,
+            self._gauge.next_deadline() if self._gauge else None,
         ]
         deadline = min((time for time in times if time is not None), default=None)
         return None if deadline is None else max(0.0, deadline - time.monotonic())
@@ -252,7 +256,7 @@ class Stand:
             app=worker.app,
             pid=worker.process.pid,
             threads=1 if action.interface == "asgi" else self._plan.apps[worker.app].threads,
-            concurrency=ASGI_CONCURRENCY if action.interface == "asgi" else 0,
+            concurrency=LOOP_CAPACITY if action.interface == "asgi" else 0,
         )
         self._tell_edge_with(message, worker.descriptors)
         worker.close_descriptors()
@@ -406,14 +410,30 @@ class Stand:
             case control.RequestReleased() | control.RequestOverdue() | control.RequestStuck():
                 worker = self._workers.get(message.worker)
                 event = sighted(message, worker.process.pid if worker else 0, time.monotonic())
+            case control.Log() | control.Load() | control.Status():
+                self._note(message)
+        if event:
+            self._events.append(event)
+
+    def _note(self, message: control.Log | control.Load | control.Status) -> None:
+        """Take what changes nothing by itself."""
+        match message:
             case control.Log():
                 level = message.level if message.level in _LEVELS else "info"
                 self._desk.note(message.text, level)
                 self._write_error(self._voice.line(message.text, level))
+            case control.Load():
+                if self._gauge:
+                    self._measure(self._gauge, message)
             case control.Status():
                 self._desk.on_edge_status(message)
-        if event:
-            self._events.append(event)
+
+    def _measure(self, gauge: Gauge, load: control.Load | None) -> None:
+        running = [
+            Running(number, worker.app, worker.process.pid, shares=False)
+            for number, worker in self._workers.items()
+        ]
+        self._events.append(gauge.look(time.monotonic(), running, load))
 
     def _read_worker(self, number: int, worker: spawn.WorkerProcess) -> None:
         try:

@@ -197,12 +197,36 @@ class Log(_Message, frozen=True, tag="log"):
     text: str
 
 
+class AppLoad(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What waits for an app, as the edge sees it.
+
+    `app` is its place in `EdgeConfig.apps`, `queued` the requests that wait for a worker, and
+    `oldest_wait_us` how long the first of them has waited.
+    """
+
+    app: U32
+    queued: U32
+    oldest_wait_us: U64
+
+
 class WorkerLoad(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a worker has to do, as the edge sees it: requests that it holds, and has answered."""
+    """What a worker has to do, as the edge sees it: requests that it holds, and has answered.
+
+    `waited_us` is how long all of these waited in sum, from their arrival until the app was
+    called.
+    """
 
     worker: U32
     in_flight: U32
     requests: U64
+    waited_us: U64
+
+
+class Load(_Message, frozen=True, tag="load"):
+    """What there is to do: every second in which a request was answered or waited."""
+
+    apps: tuple[AppLoad, ...]
+    workers: tuple[WorkerLoad, ...]
 
 
 class Status(_Message, frozen=True, tag="status"):
@@ -225,6 +249,7 @@ FromEdge: TypeAlias = (
     | WorkerLost
     | RequestFailed
     | WorkerDrained
+    | Load
     | RequestOverdue
     | RequestReleased
     | RequestStuck

@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 
+from trivet import _trivet
 from trivet.errors import AppLoadError
 from trivet.wire import worker_control
 from trivet.wire.line_socket import LineSocket
@@ -98,6 +99,8 @@ def _failed(control: LineSocket, error: AppLoadError) -> int:
 
 def settle_in() -> None:
     """Make of a fresh Python what an app expects of its process."""
+    # A worker that imports for ever, or computes for ever, cannot see that the supervisor is gone.
+    _trivet.die_with_parent()
     faulthandler.enable()
     # Ctrl-C is the supervisor's; until the app is loaded, SIGTERM just ends the process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from trivet.config import Bind, Settings, to_edge_config
-from trivet.supervisor.fleet import FleetPlan
+from trivet.supervisor.fleet.plan import FleetPlan
 from trivet.supervisor.listen.listeners import open_listeners
 from trivet.supervisor.plan import AppPlan, Plan
 from trivet.supervisor.screen import AppLine, Screen, Voice

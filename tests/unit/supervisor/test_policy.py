@@ -8,7 +8,7 @@ import pytest
 from trivet.supervisor import actions as do
 from trivet.supervisor import events as on
 from trivet.supervisor.deaths import Death
-from trivet.supervisor.fleet import FleetPlan
+from trivet.supervisor.fleet.plan import FleetPlan
 from trivet.supervisor.policy import Policy
 from trivet.wire import control
 from trivet.wire.worker_control import Loaded, LoadFailure

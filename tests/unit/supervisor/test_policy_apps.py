@@ -1,12 +1,14 @@
 """The state machine with several apps: they start together, and then leave each other alone."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from trivet.supervisor import actions as do
 from trivet.supervisor import events as on
 from trivet.supervisor.deaths import Death
-from trivet.supervisor.fleet import FleetPlan
+from trivet.supervisor.fleet.lifetime import LifetimePlan
+from trivet.supervisor.fleet.plan import FleetPlan
 from trivet.supervisor.policy import Policy
 from trivet.wire import control
 from trivet.wire.worker_control import Loaded, LoadFailure
@@ -22,10 +24,12 @@ DEAD = Death(77, "SIGSEGV", 1 << 20)
 class Table:
     """A stand with a shop of two workers (1, 2) and a blog of one (3)."""
 
-    def __init__(self) -> None:
+    def __init__(self, **limits: Any) -> None:
         self.now = 100.0
         plans = [
-            FleetPlan(name="shop", workers=2, graceful_s=30, load_s=120, grace_s=5, folder=SRV),
+            FleetPlan(
+                name="shop", workers=2, graceful_s=30, load_s=120, grace_s=5, folder=SRV, **limits
+            ),
             FleetPlan(name="blog", workers=1, graceful_s=5, load_s=60, grace_s=5, folder=SRV),
         ]
         self.policy = Policy(plans, time_of_day=lambda now: f"<{now:g}>")
@@ -141,3 +145,91 @@ def test_the_end_waits_for_the_app_with_the_longest_patience(serving: Table) -> 
     serving.happens(on.EdgeExited(Death(1, "exit 0", 0)))
     ends = [on.WorkerExited(number, Death(number, "exit 0", 0)) for number in (1, 2, 3)]
     assert serving.happens(*ends) == [do.Exit(0)]
+
+
+# What is measured
+
+
+def use(*workers: int, wait_s: float = 0.0, requests: int = 0, memory: int = 1) -> on.AppUse:
+    one = on.WorkerUse(requests=requests, busy_cpus=0.1, memory=memory, in_flight=30)
+    return on.AppUse(wait_s=wait_s, workers=dict.fromkeys(workers, one))
+
+
+def measured(shop: on.AppUse, blog: on.AppUse, free_memory: int = 1 << 40) -> on.Measured:
+    return on.Measured(seconds=1, cpu_share=0.2, free_memory=free_memory, apps=(shop, blog))
+
+
+def kept(**limits: Any) -> Table:
+    """Give a serving stand whose shop has limits."""
+    table = Table(**limits)
+    loaded = [on.WorkerLoaded(1, FLASK), on.WorkerLoaded(2, FLASK), on.WorkerLoaded(3, FASTAPI)]
+    table.happens(on.EdgeReady(), *loaded)
+    return table
+
+
+def test_a_worker_is_recycled_when_its_successor_serves() -> None:
+    table = kept(lifetime=LifetimePlan(max_requests=100))
+    assert table.happens(measured(use(1, 2, requests=99), use(3, requests=999))) == []
+    assert table.happens(measured(use(1, 2, requests=100), use(3))) == [do.StartWorker(4, SHOP, 1)]
+    assert table.happens(measured(use(1, 2, requests=100), use(3))) == []
+    assert table.happens(on.WorkerLoaded(4, FLASK)) == [
+        do.AddWorker(4, "wsgi"),
+        do.Say("shop: worker 1 is recycled after 100 requests: worker 4 takes over"),
+        do.TellEdge(control.DrainWorker(worker=1)),
+    ]
+    assert table.happens(measured(use(2, 4, requests=100), use(3))) == [do.StartWorker(5, SHOP, 1)]
+
+
+def test_a_worker_whose_successor_does_not_load_goes_on() -> None:
+    table = kept(lifetime=LifetimePlan(max_memory=100))
+    table.happens(measured(use(1, 2, memory=100), use(3)))
+    table.happens(on.WorkerFailed(4, FAILURE))
+    assert table.said() == ["shop: worker 1 goes on: the next try to recycle it is in 0.1 s"]
+    assert table.happens(measured(use(1, 2, memory=100), use(3))) == []
+    table.now += 1
+    assert table.happens(measured(use(1, 2, memory=100), use(3))) == [do.StartWorker(5, SHOP, 1)]
+
+
+def test_a_worker_that_dies_while_its_successor_loads_is_succeeded_all_the_same() -> None:
+    table = kept(lifetime=LifetimePlan(max_requests=1))
+    table.happens(measured(use(1, 2, requests=1), use(3)))
+    table.happens(on.WorkerExited(1, DEAD))
+    assert not [each for each in table.actions if isinstance(each, do.StartWorker)]
+    assert do.AddWorker(4, "wsgi") in table.happens(on.WorkerLoaded(4, FLASK))
+
+
+def test_a_reload_takes_the_place_of_a_recycling() -> None:
+    table = kept(lifetime=LifetimePlan(max_requests=1))
+    table.happens(measured(use(1, 2, requests=1), use(3)))
+    table.happens(on.ReloadAsked("SIGHUP"))
+    table.happens(on.WorkerLoaded(5, FLASK), on.WorkerLoaded(6, FLASK))
+    assert do.StopWorker(4) in table.actions
+    assert do.TellEdge(control.DrainWorker(worker=1)) in table.actions
+
+
+def test_without_memory_for_a_successor_a_worker_goes_on_and_that_is_said_once_a_minute() -> None:
+    table = kept(lifetime=LifetimePlan(max_memory=100))
+    short = measured(use(1, 2, memory=100), use(3), free_memory=50)
+    table.happens(short, short)
+    said = "shop: worker 1 should be recycled with 0 MiB of memory"
+    assert table.said() == [f"{said}, but there is no memory for another"]
+
+
+def test_workers_come_one_by_one_while_requests_wait() -> None:
+    table = kept(max_workers=4)
+    waiting = measured(use(1, 2, wait_s=0.1), use(3, wait_s=9))
+    table.happens(waiting, waiting, waiting)
+    said = "shop: 3 workers from now on: requests waited 100 ms, and each worker used 10% of a CPU"
+    assert table.actions == [do.StartWorker(4, SHOP, 1), do.Say(said)]
+    assert table.happens(waiting, waiting, waiting, waiting) == []
+    table.happens(on.WorkerLoaded(4, FLASK))
+    more = measured(use(1, 2, 4, wait_s=0.1), use(3))
+    table.happens(more, more, more)
+    assert table.actions[0] == do.StartWorker(5, SHOP, 1)
+
+
+def test_nobody_is_measured_before_the_start_and_after_the_end() -> None:
+    assert Table().happens(measured(use(1, 2, wait_s=1), use(3, wait_s=1))) == []
+    table = kept(lifetime=LifetimePlan(max_requests=1))
+    table.happens(on.StopAsked(15))
+    assert table.happens(measured(use(1, 2, requests=1), use(3))) == []

@@ -18,6 +18,7 @@ use trivet_wire::frames::{
 use super::report::RaisedReport;
 use super::{Capacity, push_content};
 use crate::claim_map::ClaimMap;
+use crate::clock::now_us;
 use crate::exchange::{Exchange, Failure, Piece, Segment, Stage};
 
 /// Bytes to write, with the descriptor that goes out with the first of them.
@@ -59,6 +60,8 @@ pub(crate) struct Worker {
     pub(super) service: ServiceTime,
     /// Answers so far: it is stuck if none came between two looks.
     pub(super) completed: u64,
+    /// How long the answered requests waited in sum, until the app was called.
+    pub(super) waited_us: u64,
     pub(super) last_look: super::rescue::Look,
     /// What the app raised since the last look.
     raised: Vec<RaisedReport>,
@@ -91,6 +94,7 @@ impl Worker {
             has_greeted: false,
             service: ServiceTime::default(),
             completed: 0,
+            waited_us: 0,
             last_look: super::rescue::Look::default(),
             raised: Vec::new(),
             out: VecDeque::new(),
@@ -278,7 +282,7 @@ impl Worker {
         self.stuck -= usize::from(held.is_stuck);
         if held.is_aside {
             self.aside -= 1;
-            self.pass_aside_on(crate::clock::now_us());
+            self.pass_aside_on(now_us());
         }
         Some(held.exchange)
     }
@@ -414,7 +418,7 @@ impl Worker {
             number: header.request,
         };
         if self.is_draining {
-            exchange.tell(|reply| reply.said.leave_at_us = crate::clock::now_us());
+            exchange.tell(|reply| reply.said.leave_at_us = now_us());
         }
         self.sockets.insert(header.request, exchange);
     }
@@ -533,6 +537,9 @@ impl Worker {
             return Ok(());
         }
         self.service.record(app_us);
+        self.waited_us += now_us()
+            .saturating_sub(exchange.received_us)
+            .saturating_sub(u64::from(app_us));
         exchange.tell(|reply| {
             reply.app_us = app_us;
             reply.whole = ended;

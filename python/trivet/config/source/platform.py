@@ -97,8 +97,12 @@ def _descriptors() -> int:
     return 2**31 - 1 if hard == RLIM_INFINITY else hard
 
 
-def _quotas(root: Path) -> Iterator[float]:
-    """Give each quota that holds for this process: those of its cgroup and of all above it."""
+def cgroup_folders(root: Path, controller: str) -> Iterator[Path]:
+    """Give the folders of this process's cgroup for a controller, and of all above it.
+
+    `controller` is a name of version 1 (`cpu`, `memory`); version 2 has one folder for all. Some of
+    the folders may not exist.
+    """
     try:
         lines = (root / "proc/self/cgroup").read_text("ascii", "replace").splitlines()
     except OSError:
@@ -106,12 +110,17 @@ def _quotas(root: Path) -> Iterator[float]:
     for line in lines:
         _, controllers, path = [*line.split(":", 2), "", ""][:3]
         if not controllers:
-            for folder in _upwards(root / "sys/fs/cgroup", path):
-                yield from _quota(folder / "cpu.max")
-        elif "cpu" in controllers.split(","):
-            for mount in ("cpu", controllers):
-                for folder in _upwards(root / "sys/fs/cgroup" / mount, path):
-                    yield from _quota(folder / "cpu.cfs_quota_us", folder / "cpu.cfs_period_us")
+            yield from _upwards(root / "sys/fs/cgroup", path)
+        elif controller in controllers.split(","):
+            for mount in (controller, controllers):
+                yield from _upwards(root / "sys/fs/cgroup" / mount, path)
+
+
+def _quotas(root: Path) -> Iterator[float]:
+    """Give each quota that holds for this process: those of its cgroup and of all above it."""
+    for folder in cgroup_folders(root, "cpu"):
+        yield from _quota(folder / "cpu.max")
+        yield from _quota(folder / "cpu.cfs_quota_us", folder / "cpu.cfs_period_us")
 
 
 def _upwards(mount: Path, path: str) -> Iterator[Path]:

@@ -16,9 +16,9 @@ from typing import Literal
 
 from trivet.supervisor import actions as do
 from trivet.supervisor import events as on
-from trivet.supervisor.backoff import Backoff
 from trivet.supervisor.control.snapshot import TaskFacts
 from trivet.supervisor.deaths import Death
+from trivet.supervisor.fleet.backoff import Backoff
 
 Actions = list[do.Action]
 

@@ -1,4 +1,4 @@
-from trivet.supervisor.backoff import Backoff
+from trivet.supervisor.fleet.backoff import Backoff
 
 
 def test_the_wait_doubles_and_has_an_end() -> None:

@@ -3,7 +3,8 @@
 import enum
 from dataclasses import dataclass, field
 
-from trivet.supervisor.backoff import Backoff
+from trivet.supervisor.fleet.backoff import Backoff
+from trivet.supervisor.fleet.lifetime import Lifetime
 from trivet.wire.worker_control import Loaded, LoadFailure
 
 
@@ -69,7 +70,9 @@ class Seat:
     retry_at: float | None = None
     """When another worker is started here, after one has died."""
     successor: "Worker | None" = None
-    """Loads the app, to take the place of a worker with a request that is stuck."""
+    """Loads the app, to take the place of a worker that has a stuck request or is recycled."""
+    because: str = ""
+    """Why the worker is recycled, as a part of a sentence; empty if it is not."""
 
 
 @dataclass(slots=True, eq=False)
@@ -84,6 +87,7 @@ class Worker:
     loaded: Loaded | None = None
     deadline: float | None = None
     """When its state has lasted too long."""
+    lifetime: Lifetime = field(default_factory=lambda: Lifetime(None, None, None))
     is_stuck: bool = False
     """A request on it will never end, so that a stop in good order is not to be waited for."""
     is_silent: bool = False

@@ -7,46 +7,35 @@ them over; where one of its workers fails to load, all of them are stopped, and 
 go on. Until the app's first worker serves, a failure means that the app `cannot_start`.
 
 Like `policy`, which calls it, a fleet has neither clock nor I/O: it returns the actions to carry
-out. The file is longer than most because it reads from top to bottom as one table of transitions.
+out.
+
+Length: one table of transitions, to be read from top to bottom.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 
 from trivet.supervisor import actions as do
 from trivet.supervisor import events as on
 from trivet.supervisor.control.snapshot import FleetFacts, WorkerFacts
 from trivet.supervisor.deaths import Death
+from trivet.supervisor.fleet.plan import FleetPlan
+from trivet.supervisor.fleet.roster import Rollout, Roster, Seat, StandState, Worker, WorkerState
+from trivet.supervisor.fleet.upkeep import Recycle, Remark, Resize, Upkeep
 from trivet.supervisor.overdue.requests import Overdues
-from trivet.supervisor.roster import Rollout, Roster, Seat, StandState, Worker, WorkerState
 from trivet.wire import control
 from trivet.wire.worker_control import Loaded, LoadFailure
 
 STOP_S = 2.0
 """What a process gets to exit when nothing is in flight on it any more."""
 
+LOOP_CAPACITY = 100
+"""Requests that one event loop runs at once: enough to keep it busy while they wait, few enough
+that none of them waits long for its turn."""
+
 LOST_S = 1.0
 """How long a worker that the edge has lost may live on: a dead one is reaped long before."""
 
 Actions = list[do.Action]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FleetPlan:
-    """What a fleet is made from: seats, and what its workers are allowed, in seconds.
-
-    `name` stands before what is said of it; it is empty where there is only one app.
-    """
-
-    name: str
-    workers: int
-    graceful_s: float
-    load_s: float
-    grace_s: float
-    """What an interrupted request gets to let go."""
-    folder: Path
-    """Where its workers run."""
 
 
 class Fleet:
@@ -59,7 +48,12 @@ class Fleet:
     """
 
     def __init__(
-        self, app: int, plan: FleetPlan, stand: StandState, time_of_day: Callable[[float], str]
+        self,
+        app: int,
+        plan: FleetPlan,
+        stand: StandState,
+        time_of_day: Callable[[float], str],
+        random: Callable[[], float],
     ) -> None:
         self.plan = plan
         self.cannot_start = False
@@ -67,12 +61,14 @@ class Fleet:
         self._app = app
         self._stand = stand
         self._time_of_day = time_of_day
+        self._random = random
         self._roster = Roster(plan.workers)
         self._serving_since = 0.0
         self._rollout: Rollout | None = None
         self._shown: LoadFailure | None = None
         self.outcome = do.ReloadEnded(is_done=True, text="", failure=None)
         self._overdues = Overdues(plan.grace_s, plan.folder)
+        self._upkeep = Upkeep(least=plan.workers, most=max(plan.workers, plan.max_workers))
 
     # What `policy` asks
 
@@ -173,7 +169,37 @@ class Fleet:
             actions.append(self._start_worker(self._roster.add_seat(), now))
         for _ in range(present - wanted):
             actions += self._remove_seat(now)
+        self._upkeep.keep_at_least(wanted)
         return [*actions, self._say(f"{count(len(self._roster.seats), 'worker')} from now on")]
+
+    def on_measured(self, use: on.AppUse, event: on.Measured, now: float) -> Actions:
+        """Recycle a worker or change their number, if what was measured speaks for it."""
+        serving = [seat.worker for seat in self._roster.seats if seat.worker and not seat.successor]
+        all_serve = all(each.state is WorkerState.SERVING for each in serving)
+        if self._rollout or not all_serve or len(serving) < len(self._roster.seats):
+            self._upkeep.rest()
+            return []
+        is_loop = self.loaded is not None and self.loaded.interface == "asgi"
+        capacity = LOOP_CAPACITY if is_loop else self.plan.threads
+        match self._upkeep.decide(serving, use, event, capacity, now):
+            case Recycle(worker, because):
+                successor = self._new_worker(worker.seat, self._roster.generation, now)
+                worker.seat.because, worker.seat.successor = because, successor
+                return [do.StartWorker(successor.number, self._app, successor.generation)]
+            case Resize(change, because):
+                return self._resize(change, because, now)
+            case Remark(text):
+                return [self._say(text, "warning")]
+            case None:
+                return []
+
+    def _resize(self, change: int, because: str, now: float) -> Actions:
+        if change > 0:
+            actions: Actions = [self._start_worker(self._roster.add_seat(), now)]
+        else:
+            actions = self._remove_seat(now)
+        number = count(len(self._roster.seats), "worker")
+        return [*actions, self._say(f"{number} from now on: {because}")]
 
     def _remove_seat(self, now: float) -> Actions:
         actions: Actions = []
@@ -303,10 +329,14 @@ class Fleet:
         return [*actions, *(self._retire(worker, now) if worker.is_silent else [])]
 
     def _promote(self, successor: Worker, now: float) -> Actions:
-        """Let a successor serve, and the stuck worker before it end."""
+        """Let a successor serve, and the worker before it end."""
         seat = successor.seat
         stuck, seat.worker, seat.successor = seat.worker, successor, None
         actions = self._offer(successor, now)
+        if seat.because and stuck:
+            text = f"worker {stuck.number} is recycled {seat.because}"
+            actions.append(self._say(f"{text}: worker {successor.number} takes over"))
+            seat.because = ""
         if stuck is None or stuck.number not in self._roster.workers:
             return actions
         return [*actions, *(self._kill(stuck) if stuck.is_silent else self._retire(stuck, now))]
@@ -339,6 +369,7 @@ class Fleet:
     def _new_worker(self, seat: Seat, generation: int, now: float) -> Worker:
         worker = self._roster.new_worker(self._stand.next_worker(), seat, generation, now)
         worker.deadline = now + self.plan.load_s
+        worker.lifetime = self.plan.lifetime.draw(self._random)
         return worker
 
     def _offer(self, worker: Worker | None, now: float) -> Actions:
@@ -368,10 +399,16 @@ class Fleet:
         return [self._say(text, "warning")]
 
     def _go_on_without(self, seat: Seat, now: float) -> Actions:
-        """A successor has failed: the stuck worker stays where it still serves."""
+        """A successor has failed: the worker before it stays where it still serves."""
         stuck, seat.successor = seat.worker, None
         if stuck is None:
             return []
+        if seat.because and not stuck.is_stuck:
+            delay = seat.backoff.next_delay(0.0)
+            self._upkeep.wait_until(now + delay)
+            seat.because = ""
+            text = f"worker {stuck.number} goes on: the next try to recycle it is in {delay:.1f} s"
+            return [self._say(text, "warning")]
         if stuck.state is WorkerState.SERVING:
             stuck.is_stuck = False  # the next request that is stuck brings the next try
             text = f"worker {stuck.number} goes on, though a request is stuck on it"
