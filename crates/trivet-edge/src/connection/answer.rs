@@ -49,7 +49,7 @@ impl Connection {
             return self.answer_probe(probe, record).await;
         }
         let Some(app) = self.shared.apps.of(&self.admitted.path).cloned() else {
-            return self.refuse(Problem::NotFound, record).await;
+            return self.answer_nowhere(record).await;
         };
         let offer = match self.websocket_offer(&app.pool, &record).await {
             Ok(offer) => offer,

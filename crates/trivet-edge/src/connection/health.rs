@@ -1,6 +1,5 @@
 //! Health probes: answered here, whatever the workers do.
 
-use trivet_core::gate::Framing;
 use trivet_core::health::{self, Probe};
 
 use super::log::Record;
@@ -12,7 +11,7 @@ impl Connection {
         let method = self.head.method.of(&self.buf);
         let answer = health::answer(probe, method, self.shared.condition());
         record.status = answer.status;
-        record.keep_alive &= matches!(self.admitted.framing, Framing::None | Framing::Length(0));
+        record.keep_alive &= !self.has_content();
         let mut fields: Vec<(&[u8], &[u8])> = vec![(b"Content-Type", b"application/json")];
         if let Some(allow) = answer.allow {
             fields.push((b"Allow", allow.as_bytes()));
@@ -23,10 +22,6 @@ impl Connection {
         if self.shared.config.health.log {
             self.log(&record);
         }
-        if record.keep_alive {
-            After::Next(self.head.len)
-        } else {
-            After::Linger
-        }
+        self.after_head(&record)
     }
 }

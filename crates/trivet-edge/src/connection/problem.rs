@@ -1,12 +1,13 @@
 //! Answers that the edge gives by itself: small, honest, with the request's id.
 
 use trivet_core::Problem;
+use trivet_core::gate::Framing;
 use trivet_core::http1::{BodyFraming, KnownField, ResponseFacts, encode_head};
 use trivet_core::problem::{PageFormat, page};
 
-use super::Connection;
 use super::answer::REQUEST_ID;
 use super::log::Record;
+use super::{After, Connection};
 
 impl Connection {
     /// Answer with a page about `problem`.
@@ -35,6 +36,28 @@ impl Connection {
         let reason = problem.reason();
         self.answer_by_itself(reason, &fields, &content, record)
             .await;
+    }
+
+    /// Answer a request whose path belongs to no app.
+    pub(super) async fn answer_nowhere(&mut self, mut record: Record) -> After {
+        record.keep_alive &= !self.has_content();
+        self.answer_problem(Problem::NotFound, &mut record).await;
+        self.log(&record);
+        self.after_head(&record)
+    }
+
+    /// Whether content follows the head, which must not be read as the next request.
+    pub(super) fn has_content(&self) -> bool {
+        !matches!(self.admitted.framing, Framing::None | Framing::Length(0))
+    }
+
+    /// What follows the answer to a request of which only the head was read.
+    pub(super) fn after_head(&self, record: &Record) -> After {
+        if record.keep_alive {
+            After::Next(self.head.len)
+        } else {
+            After::Linger
+        }
     }
 
     /// Send a small answer of the edge's own, with `record.status`; it is never stored.
