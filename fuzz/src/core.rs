@@ -12,13 +12,13 @@ use trivet_core::http1::{
     Version, encode_head,
 };
 use trivet_core::problem::{PageFormat, page};
-use trivet_core::websocket::{Decoder, Inflater, Limits, Step};
+use trivet_core::websocket::{Decoder, Inflater, Limits, MAX_ANSWER_BYTES, Step, read_answer};
 
 /// A target by its name.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target of this file.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     ("accept", accept),
     ("access_log", access_log),
     ("chunked", chunked),
@@ -27,6 +27,7 @@ pub const TARGETS: [Target; 9] = [
     ("response_head", response_head),
     ("target_path", target_path),
     ("trusted_proxies", trusted_proxies),
+    ("upgrade_answer", upgrade_answer),
     ("websocket", websocket),
 ];
 
@@ -393,6 +394,36 @@ pub fn websocket(data: &[u8]) {
     let step = usize::from(steer >> 2).max(1);
     let whole = read_frames(stream, stream.len().max(1), limits);
     assert_eq!(whole, read_frames(stream, step, limits));
+}
+
+/// What an app answers to a handshake by itself: the same verdict whatever follows and
+/// however it comes, and what is taken can be written anew as one head.
+pub fn upgrade_answer(data: &[u8]) {
+    const KEY: &[u8; 24] = b"dGhlIHNhbXBsZSBub25jZQ==";
+    let whole = read_answer(data, KEY);
+    for end in 0..data.len() {
+        match read_answer(&data[..end], KEY) {
+            Ok(None) => {}
+            // What is certain early stays so.
+            early => assert!(early == whole || early.is_err() && whole.is_err()),
+        }
+    }
+    let Ok(Some(answer)) = whole else { return };
+    assert!(answer.len <= MAX_ANSWER_BYTES);
+    let facts = ResponseFacts {
+        version: Version::Http11,
+        head_request: false,
+        keep_alive: true,
+        date: b"",
+        server: None,
+    };
+    let own = [(&b"Upgrade"[..], &b"websocket"[..])];
+    let fields = own.into_iter().chain(answer.fields);
+    let mut out = Vec::new();
+    if encode_head(&mut out, 101, b"", fields, BodyFraming::NoBody, &facts).is_ok() {
+        let again = read_answer(&out, KEY).expect("it is an answer");
+        assert_eq!(again.map(|answer| answer.len), Some(out.len()));
+    }
 }
 
 /// What a client's frames say, as text that can be compared.

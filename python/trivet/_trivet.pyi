@@ -149,10 +149,16 @@ class WsgiWorker:
         environ: dict[str, Any],
         file_wrapper: type,
         raw_stream: Callable[[StreamedContent], Any],
+        open_socket: Callable[[int], Any],
+        close_socket: Callable[[Any], None],
         locate: Callable[[Any], Any],
         on_error: Callable[[str, str, str, BaseException, Any, Any], tuple[str, str, str]],
     ) -> WsgiWorker:
-        """Take over the descriptors and greet the edge."""
+        """Take over the descriptors and greet the edge.
+
+        `open_socket` makes what an app gets that speaks WebSocket by itself, of a descriptor that
+        is its own from then on; `close_socket` is called with it when the app has returned.
+        """
 
     def run(self, index: int, grow: Callable[[], bool]) -> None:
         """Run requests as thread number `index` until the edge is gone or `stop` is called.

@@ -7,6 +7,7 @@
 //! whole demands is remembered between two steps: its size, and up to three bytes
 //! of an unfinished character.
 
+mod answer;
 mod close;
 mod decoder;
 mod deflate;
@@ -15,6 +16,7 @@ mod handshake;
 mod mask;
 mod utf8;
 
+pub use answer::{Answer, BadAnswer, MAX_ANSWER_BYTES, read_answer};
 pub use close::{CloseCode, MAX_REASON_BYTES, can_be_sent};
 pub use decoder::{Decoder, Limits, Step, Violation};
 pub use deflate::{Deflater, Inflater};

@@ -14,6 +14,7 @@ mod linger;
 mod log;
 mod problem;
 mod relay;
+mod tunnel;
 mod upload;
 mod websocket;
 

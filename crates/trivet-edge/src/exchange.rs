@@ -125,14 +125,16 @@ impl Reply {
 pub struct Exchange {
     /// The encoded `Request` frame, addressed to nobody yet.
     pub frame: Vec<u8>,
-    /// The spooled content.
-    pub descriptor: Option<Arc<File>>,
+    /// The spooled content, or the app's end of a tunnel until that is there.
+    descriptor: Mutex<Option<Arc<File>>>,
     /// When the request had come in, µs of the monotonic clock.
     pub received_us: u64,
     /// Whether the content can be sent again.
     pub is_replayable: bool,
-    /// Whether it is the handshake of a WebSocket.
+    /// Whether it is the handshake of a WebSocket that ends here.
     pub is_websocket: bool,
+    /// Whether it is the handshake of a WebSocket that ends at the app.
+    pub is_upgrade: bool,
     waker: Waker,
     reply: Mutex<Reply>,
     /// The pool's own notes; guarded by the pool's lock for writing.
@@ -173,10 +175,11 @@ impl Exchange {
     ) -> Self {
         Self {
             frame,
-            descriptor,
+            descriptor: Mutex::new(descriptor),
             received_us,
             is_replayable,
             is_websocket: false,
+            is_upgrade: false,
             waker,
             reply: Mutex::default(),
             place: Mutex::new(Place {
@@ -195,6 +198,25 @@ impl Exchange {
             is_websocket: true,
             ..self
         }
+    }
+
+    /// The same for the handshake of a WebSocket that ends at the app.
+    #[must_use]
+    pub fn of_upgrade(self) -> Self {
+        Self {
+            is_upgrade: true,
+            ..self
+        }
+    }
+
+    /// What goes to the worker with the frame.
+    pub fn descriptor(&self) -> Option<Arc<File>> {
+        self.descriptor.lock().clone()
+    }
+
+    /// The worker has its own by now.
+    pub fn drop_descriptor(&self) {
+        *self.descriptor.lock() = None;
     }
 
     /// The answer as far as it has come.

@@ -13,6 +13,7 @@ mod rescue;
 mod socket;
 #[cfg(test)]
 mod tests;
+mod tunnel;
 mod vigil;
 mod worker;
 
@@ -253,6 +254,7 @@ impl Pool {
         };
         worker.is_draining = true;
         socket::spread(worker.sockets(), now_us(), most_us);
+        worker.cut_tunnels(tunnel::cut_us(now_us(), most_us));
         worker.wake();
         let unstarted = worker.recall_all();
         let idle = worker.is_done();

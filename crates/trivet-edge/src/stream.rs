@@ -5,6 +5,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use rustix::io::Errno;
+use rustix::net::RecvFlags;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
@@ -57,10 +59,45 @@ impl Stream {
         }
     }
 
+    /// Read once what is there, however lately that was noticed; `None` where nothing is.
+    ///
+    /// The task is not woken for more.
+    pub(crate) fn read_now(&self, buf: &mut Vec<u8>, room: usize) -> Option<io::Result<usize>> {
+        let before = buf.len();
+        buf.resize(before + room, 0);
+        let space = buf.get_mut(before..).unwrap_or_default();
+        let received = match self {
+            Self::Tcp(stream) => rustix::net::recv(stream, space, RecvFlags::DONTWAIT),
+            Self::Unix(stream) => rustix::net::recv(stream, space, RecvFlags::DONTWAIT),
+        };
+        let bytes = received.map_or(0, |(_, bytes)| bytes);
+        buf.truncate(before + bytes);
+        match received {
+            Err(Errno::AGAIN) => None,
+            Err(error) => Some(Err(error.into())),
+            Ok(_) => Some(Ok(bytes)),
+        }
+    }
+
     /// Have the client see a reset when this is dropped, instead of an end.
     pub(crate) fn reset_on_close(&self) {
         if let Self::Tcp(stream) = self {
             let _ = socket2::SockRef::from(stream).set_linger(Some(Duration::ZERO));
+        }
+    }
+
+    /// Have the system ask a client that says nothing for `interval` whether it still is
+    /// there, and break the connection if nothing comes for `timeout`.
+    pub(crate) fn ask_for_life(&self, interval: Duration, timeout: Duration) {
+        /// Questions before the client is given up.
+        const QUESTIONS: u32 = 4;
+        if let Self::Tcp(stream) = self {
+            let second = Duration::from_secs(1);
+            let keepalive = socket2::TcpKeepalive::new()
+                .with_time(interval.max(second))
+                .with_interval((timeout / QUESTIONS).max(second))
+                .with_retries(QUESTIONS);
+            let _ = socket2::SockRef::from(stream).set_tcp_keepalive(&keepalive);
         }
     }
 

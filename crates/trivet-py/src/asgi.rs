@@ -420,7 +420,9 @@ impl AsgiLink {
                 .into_pyobject(py)?
                 .into_any(),
             (Content::File, None) => return Err(broken(FrameError::Value("descriptor"))),
-            (Content::Stream | Content::WebSocket, _) => py.None().into_bound(py),
+            (Content::Stream | Content::WebSocket | Content::Upgrade, _) => {
+                py.None().into_bound(py)
+            }
         };
         let event = (
             event::REQUEST,

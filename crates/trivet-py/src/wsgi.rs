@@ -8,10 +8,12 @@ mod interrupt;
 mod link;
 
 use std::io::IoSlice;
-use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
-use pyo3::exceptions::{PyOSError, PyRuntimeError, PyTypeError};
+use pyo3::exceptions::{
+    PyConnectionError, PyOSError, PyRuntimeError, PyStopIteration, PyTypeError, PyValueError,
+};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple, PyType};
@@ -85,6 +87,8 @@ pub(crate) struct WsgiWorker {
     environs: EnvironMaker,
     inputs: InputMaker,
     file_wrapper: Py<PyType>,
+    open_socket: Py<PyAny>,
+    close_socket: Py<PyAny>,
     locate: Py<PyAny>,
     on_error: Py<PyAny>,
     interrupts: Interrupts,
@@ -95,7 +99,7 @@ impl WsgiWorker {
     /// Takes over the three descriptors. `environ` has the entries that are
     /// the same for every request.
     #[new]
-    #[pyo3(signature = (*, link_fd, claim_fd, doorbell_fd, app, environ, file_wrapper, raw_stream, locate, on_error))]
+    #[pyo3(signature = (*, link_fd, claim_fd, doorbell_fd, app, environ, file_wrapper, raw_stream, open_socket, close_socket, locate, on_error))]
     #[allow(
         clippy::too_many_arguments,
         reason = "keyword arguments, each named at the one call"
@@ -109,6 +113,8 @@ impl WsgiWorker {
         environ: Bound<'_, PyDict>,
         file_wrapper: Py<PyType>,
         raw_stream: Py<PyAny>,
+        open_socket: Py<PyAny>,
+        close_socket: Py<PyAny>,
         locate: Py<PyAny>,
         on_error: Py<PyAny>,
     ) -> PyResult<Self> {
@@ -125,6 +131,8 @@ impl WsgiWorker {
             environs: EnvironMaker::new(environ),
             inputs: InputMaker::new(py, raw_stream)?,
             file_wrapper,
+            open_socket,
+            close_socket,
             locate,
             on_error,
             interrupts: Interrupts::default(),
@@ -225,7 +233,7 @@ impl WsgiWorker {
         let Job {
             header,
             payload,
-            descriptor,
+            mut descriptor,
         } = job;
         if !page.start(header.slot, header.request, started) {
             return; // The edge took it back and gave it to somebody else.
@@ -233,28 +241,33 @@ impl WsgiWorker {
         page.set_thread(index, ThreadState::Running, started);
         let parsed = RequestView::parse(&payload);
         let is_head = matches!(&parsed, Ok(request) if request.head.method == b"HEAD");
+        let is_upgrade = matches!(&parsed, Ok(request) if request.head.content == Content::Upgrade);
         let answer = Arc::new(Answer::new(
             Arc::clone(&self.link),
             header,
             started,
-            is_head,
+            (is_head, is_upgrade),
         ));
         let request = match parsed {
             Ok(request) => request,
             Err(error) => return answer.fail(py, &error.to_string(), "", ""),
         };
         self.interrupts.begin(index, header.request);
-        let streamed = request.head.content == Content::Stream;
-        if streamed {
+        // A tunnel has no such content, but its app, too, is told when the client has left.
+        if is_upgrade || request.head.content == Content::Stream {
             self.link
                 .open_stream(header.request, u64::from(INITIAL_CREDIT_BYTES));
             answer.mark_streaming(py);
         }
+        let mut socket = None;
         let result = self
             .inputs
-            .make(py, &self.link, header, &request, descriptor)
+            .make(py, &self.link, header, &request, &mut descriptor)
             .and_then(|input| {
                 let environ = self.environs.make(py, &request, &input)?;
+                if is_upgrade {
+                    socket = Some(self.put_socket(&environ, descriptor)?);
+                }
                 Ok((environ, input))
             });
         let mut source = None;
@@ -274,6 +287,9 @@ impl WsgiWorker {
             }
         };
         match outcome {
+            Err(Stop::Error(error)) if is_upgrade && ends_tunnel(py, &error) => {
+                answer.fail(py, "", "", "");
+            }
             // What fails because the client left is no news: its log line says that it did.
             Err(Stop::Error(error))
                 if !answer.is_gone(py) || !error.is_instance_of::<PyOSError>(py) =>
@@ -283,7 +299,30 @@ impl WsgiWorker {
             Err(Stop::Error(_) | Stop::Gone) => answer.fail(py, "", "", ""),
             Ok(()) | Err(Stop::Enough) => {}
         }
+        if let Some(socket) = socket
+            && let Err(error) = self.close_socket.bind(py).call1((&socket,))
+        {
+            error.write_unraisable(py, Some(&socket));
+        }
         answer.close(py);
+    }
+
+    /// Give the app its own way to the client, under the names that libraries look for.
+    fn put_socket<'py>(
+        &self,
+        environ: &Bound<'py, PyDict>,
+        descriptor: Option<OwnedFd>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = environ.py();
+        let descriptor =
+            descriptor.ok_or_else(|| PyValueError::new_err("the tunnel's socket is missing"))?;
+        let socket = self
+            .open_socket
+            .bind(py)
+            .call1((descriptor.into_raw_fd(),))?;
+        environ.set_item(intern!(py, "werkzeug.socket"), &socket)?;
+        environ.set_item(intern!(py, "gunicorn.socket"), &socket)?;
+        Ok(socket)
     }
 
     /// Call the app and send what it answers.
@@ -379,6 +418,17 @@ impl WsgiWorker {
         });
         answer.fail(py, &summary, &place, &trace);
     }
+}
+
+/// Whether the app says in this way that it has answered by its socket, as engineio does
+/// (`ConnectionError()` in its own server of Werkzeug, `StopIteration()` in gunicorn). One
+/// that means something says what.
+fn ends_tunnel(py: Python<'_>, error: &PyErr) -> bool {
+    let kind = error.get_type(py);
+    let is_word =
+        kind.is(py.get_type::<PyConnectionError>()) || kind.is(py.get_type::<PyStopIteration>());
+    let args = error.value(py).getattr(intern!(py, "args"));
+    is_word && args.and_then(|args| args.len()).is_ok_and(|len| len == 0)
 }
 
 /// Send a `wsgi.file_wrapper`'s file by its descriptor, where it has one.

@@ -44,6 +44,7 @@ fn request() -> impl Strategy<Value = FrameValue> {
         any::<u64>().prop_map(|length| (Content::Stream, length, Latin1::default())),
         Just((Content::Stream, UNKNOWN_LENGTH, Latin1::default())),
         Just((Content::WebSocket, 0, Latin1::default())),
+        Just((Content::Upgrade, 0, Latin1::default())),
     ];
     let fields = prop::collection::vec(field, 0..6);
     (numbers, strings, fields, content).prop_map(

@@ -15,7 +15,8 @@ class WebSocket(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_message: Annotated[
         Size,
         Option(
-            doc="Size of a client's message, before it is compressed (close code 1009).",
+            doc="Size of a client's message, before it is compressed (close code 1009); not where "
+            "a WSGI app speaks WebSocket by itself.",
             why="A message is gathered in the worker's memory before the app gets it, so this is "
             "what each client can make it hold. The `websockets` library has the same default; "
             "uvicorn and hypercorn allow 16 MiB.",
@@ -30,8 +31,8 @@ class WebSocket(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ping_interval: Annotated[
         Duration,
         Option(
-            doc="How long a client may say nothing before the edge sends it a ping; 0 for no "
-            "pings.",
+            doc="How long a client may say nothing before the edge sends it a ping, or the system "
+            "does (TCP keep-alive) where a WSGI app speaks by itself; 0 for no pings.",
             why="Proxies and address translators forget connections that are silent for a "
             "minute; uvicorn and `websockets` ask as often.",
             flag="--ws-ping-interval",

@@ -21,6 +21,7 @@ from trivet.worker.event_loop import flask_views
 from trivet.worker.file_wrapper import FileWrapper
 from trivet.worker.overdue import interrupts
 from trivet.worker.raw_content import RawContent
+from trivet.worker.raw_socket import RawSockets
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -39,6 +40,7 @@ def serve(
 
     For the main thread, which only waits here: requests run on threads of their own.
     """
+    sockets = RawSockets()
     loop = _trivet.WsgiWorker(
         link_fd=start.link_fd,
         claim_fd=start.claim_fd,
@@ -47,14 +49,21 @@ def serve(
         environ=constant_environ(start),
         file_wrapper=FileWrapper,
         raw_stream=RawContent,
+        open_socket=sockets.open,
+        close_socket=sockets.close,
         locate=functools.partial(failure.source_of, app),
         on_error=report_error,
     )
     shared_loop = flask_views.share_loop(app) if start.app.async_views == "shared" else None
     on_ready()
+
+    def abandon() -> None:
+        loop.abandon()
+        sockets.abandon()
+
     with _Wakeup() as wakeup:
         forked.disown_in_child(
-            [start.link_fd, start.doorbell_fd, control.fileno(), wakeup.fileno()], loop.abandon
+            [start.link_fd, start.doorbell_fd, control.fileno(), wakeup.fileno()], abandon
         )
         crew = _Crew(loop, start.threads, wakeup)
         is_orphan = _wait_for_end(control, loop, crew, wakeup)

@@ -7,14 +7,16 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use trivet_core::Problem;
 use trivet_core::http1::{BodyFraming, ResponseFacts, Version, encode_head, framing};
-use trivet_core::websocket::Offer;
+use trivet_core::websocket::BadAnswer;
 use trivet_wire::frames::{ResponseView, UNKNOWN_LENGTH};
 
 use super::content::{Content, ContentEnd};
 use super::deadline::sooner;
 use super::log::Record;
 use super::relay::{Relay, RelayEnd};
+use super::tunnel::Tunnel;
 use super::upload::Upload;
+use super::websocket::Handshake;
 use super::{After, Broken, Connection, PIPELINED_BYTES};
 use crate::clock::now_us;
 use crate::exchange::{Exchange, Failure};
@@ -35,6 +37,10 @@ enum Event {
     ContentWanted,
     /// The client closed the connection.
     ClientGone,
+    /// The app has answered the handshake in its own socket: the head's length.
+    Upgraded(usize),
+    /// The app has written something else into it.
+    BadUpgrade(BadAnswer),
     /// The deadline has passed.
     Late,
 }
@@ -51,13 +57,16 @@ impl Connection {
         let Some(app) = self.shared.apps.of(&self.admitted.path).cloned() else {
             return self.answer_nowhere(record).await;
         };
-        let offer = match self.websocket_offer(&app.pool, &record).await {
-            Ok(offer) => offer,
+        let mut handshake = match self.handshake(&app.pool, &record).await {
+            Ok(handshake) => handshake,
             Err(problem) => return self.refuse(problem, record).await,
         };
         let (content, taken) = match self.receive_content(&mut record).await {
-            Ok(_) if offer.is_some() => (Content::WebSocket, self.head.len),
-            Ok(received) => received,
+            Ok(received) => match &handshake {
+                None => received,
+                Some(Handshake::EndsHere(_)) => (Content::WebSocket, self.head.len),
+                Some(Handshake::EndsAtApp(_)) => (Content::Upgrade, self.head.len),
+            },
             Err(ContentEnd::Problem(problem)) => return self.refuse(problem, record).await,
             Err(ContentEnd::Aborted) => {
                 record.aborted = true;
@@ -70,7 +79,10 @@ impl Connection {
             _ => Upload::none(taken, &self.shared),
         };
         self.request_end = taken;
-        if !matches!(content, Content::None | Content::WebSocket) {
+        if !matches!(
+            content,
+            Content::None | Content::WebSocket | Content::Upgrade
+        ) {
             // Its time begins when it is there, however slowly it came.
             record.received_us = now_us();
         }
@@ -81,15 +93,20 @@ impl Connection {
                 Ok(file) => Some(Arc::new(file)),
                 Err(_) => return self.refuse(Problem::Internal, record).await,
             },
-            _ => None,
+            _ => handshake.as_mut().and_then(Handshake::take_app_end),
         };
-        let is_replayable = !matches!(content, Content::Stream(_));
+        // What an app has written into its socket cannot be taken back.
+        let is_replayable = !matches!(content, Content::Stream(_) | Content::Upgrade);
         let waker = poll_fn(|context| Poll::Ready(context.waker().clone())).await;
         let exchange = Exchange::new(frame, descriptor, record.received_us, is_replayable, waker);
-        let exchange = Arc::new(if offer.is_some() {
-            exchange.of_websocket()
-        } else {
-            exchange
+        let exchange = Arc::new(match &handshake {
+            None => exchange,
+            Some(Handshake::EndsHere(_)) => exchange.of_websocket(),
+            Some(Handshake::EndsAtApp(_)) => {
+                // What the client has sent ahead may be no HTTP.
+                record.keep_alive = false;
+                exchange.of_upgrade()
+            }
         });
         if let Err(problem) = app.pool.submit(&exchange) {
             return self.decline(problem, record, &upload).await;
@@ -100,7 +117,7 @@ impl Connection {
                 &exchange,
                 &mut record,
                 &mut upload,
-                offer.as_ref(),
+                handshake.as_mut(),
             )
             .await;
         drop(content);
@@ -138,14 +155,32 @@ impl Connection {
         exchange: &Arc<Exchange>,
         record: &mut Record,
         upload: &mut Upload,
-        offer: Option<&Offer>,
+        mut handshake: Option<&mut Handshake>,
     ) -> Option<After> {
         let queue_us = u64::from(self.shared.config.timeouts.queue_wait_ms) * 1000;
         let queue_end_us = record.received_us + queue_us;
         self.watch.set_at(sooner(queue_end_us, record.due_us));
         loop {
-            match poll_fn(|context| self.poll_event(context, exchange, upload)).await {
+            let event = poll_fn(|context| {
+                let tunnel = handshake.as_deref_mut().and_then(Handshake::tunnel);
+                self.poll_event(context, exchange, upload, tunnel)
+            });
+            match event.await {
                 Event::Reply => break,
+                Event::Upgraded(head_len) => {
+                    let tunnel = handshake.and_then(Handshake::tunnel)?;
+                    let opened = (tunnel, head_len);
+                    return Some(self.run_tunnel(pool, exchange, record, opened).await);
+                }
+                Event::BadUpgrade(bad) => {
+                    self.watch.clear();
+                    let patience = self.patience_behind_the_head(RelayEnd::Client);
+                    pool.abandon(exchange, patience);
+                    record.note(&exchange.reply());
+                    record.error = Some(bad.to_string());
+                    self.answer_problem(Problem::BadAppResponse, record).await;
+                    return None;
+                }
                 Event::Hints(payload) => {
                     if self.send_hints(&payload).await.is_err() {
                         pool.abandon(exchange, self.patience_for_a_lost_client(record.due_us));
@@ -184,7 +219,7 @@ impl Connection {
             (reply.head.take(), reply.whole, reply.failure.clone())
         };
         record.keep_alive &= upload.is_done();
-        if let (Some(offer), Some(head)) = (offer, &head)
+        if let (Some(Handshake::EndsHere(offer)), Some(head)) = (handshake.as_deref(), &head)
             && let Ok(view) = ResponseView::parse(head)
             && view.head.status == 101
         {
@@ -335,6 +370,7 @@ impl Connection {
         context: &mut Context<'_>,
         exchange: &Exchange,
         upload: &mut Upload,
+        tunnel: Option<&mut Tunnel>,
     ) -> Poll<Event> {
         let (is_there, wanted) = {
             let mut reply = exchange.reply();
@@ -346,6 +382,13 @@ impl Connection {
                 reply.wanted,
             )
         };
+        if let Some(tunnel) = tunnel {
+            match tunnel.poll_answer(context, is_there) {
+                Poll::Ready(Ok(head_len)) => return Poll::Ready(Event::Upgraded(head_len)),
+                Poll::Ready(Err(bad)) => return Poll::Ready(Event::BadUpgrade(bad)),
+                Poll::Pending => {}
+            }
+        }
         if is_there {
             return Poll::Ready(Event::Reply);
         }
@@ -375,7 +418,9 @@ pub(super) fn problem_of(failure: Option<Failure>, record: &mut Record) -> Probl
             problem
         }
         Some(Failure::Raised { error, place }) => {
-            record.error = Some(if place.is_empty() {
+            record.error = Some(if error.is_empty() {
+                "the app gave no answer".to_owned()
+            } else if place.is_empty() {
                 error
             } else {
                 format!("{error} at {place}")

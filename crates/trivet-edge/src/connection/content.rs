@@ -38,6 +38,8 @@ pub(super) enum Content {
     Stream(Option<u64>),
     /// None: what follows are the frames of a WebSocket.
     WebSocket,
+    /// None: what follows are bytes for the app's own socket.
+    Upgrade,
 }
 
 /// Why the content did not come.

@@ -25,9 +25,10 @@ impl Connection {
             Content::Decoded(bytes) => (Kind::Inline, bytes.len() as u64, bytes.as_slice()),
             Content::File(spool) => (Kind::File, spool.length(), &[][..]),
             Content::WebSocket => (Kind::WebSocket, 0, &[][..]),
+            Content::Upgrade => (Kind::Upgrade, 0, &[][..]),
             Content::Stream(length) => (Kind::Stream, length.unwrap_or(UNKNOWN_LENGTH), &[][..]),
         };
-        let flags = if kind == Kind::File {
+        let flags = if matches!(kind, Kind::File | Kind::Upgrade) {
             Flags::DESCRIPTOR
         } else {
             Flags::default()

@@ -9,6 +9,9 @@
 
 mod session;
 
+use std::fs::File;
+use std::sync::Arc;
+
 use trivet_core::Problem;
 use trivet_core::gate::Framing;
 use trivet_core::http1::{BodyFraming, ResponseFacts, encode_head};
@@ -17,21 +20,43 @@ use trivet_wire::frames::ResponseView;
 
 use super::answer::REQUEST_ID;
 use super::log::Record;
+use super::tunnel::Tunnel;
 use super::{After, Connection};
 use crate::exchange::{Exchange, Stage};
 use crate::pool::Pool;
 use session::Session;
-use std::sync::Arc;
+
+/// A valid handshake, by who speaks the protocol.
+#[derive(Debug)]
+pub(super) enum Handshake {
+    /// The edge, for an ASGI app.
+    EndsHere(Offer),
+    /// A WSGI app by itself.
+    EndsAtApp(Tunnel),
+}
+
+impl Handshake {
+    /// The way to the app that speaks for itself.
+    pub(super) fn tunnel(&mut self) -> Option<&mut Tunnel> {
+        match self {
+            Self::EndsHere(_) => None,
+            Self::EndsAtApp(tunnel) => Some(tunnel),
+        }
+    }
+
+    /// The app's end of the way, once.
+    pub(super) fn take_app_end(&mut self) -> Option<Arc<File>> {
+        self.tunnel()?.take_app_end()
+    }
+}
 
 impl Connection {
-    /// Whether the request is the handshake of a WebSocket that ends here.
-    ///
-    /// Apps without an event loop get it as any other request.
-    pub(super) async fn websocket_offer(
+    /// Whether the request is the handshake of a WebSocket, and whose it is.
+    pub(super) async fn handshake(
         &mut self,
         pool: &Pool,
         record: &Record,
-    ) -> Result<Option<Offer>, Problem> {
+    ) -> Result<Option<Handshake>, Problem> {
         if !self.admitted.upgrade || !asks_for_websocket(&self.head, &self.buf) {
             return Ok(None);
         }
@@ -44,15 +69,16 @@ impl Connection {
             }
         };
         self.watch.clear();
-        if !has_event_loops {
-            return Ok(None);
-        }
         let has_content = !matches!(self.admitted.framing, Framing::None | Framing::Length(0));
         let mut offer = judge(&self.head, &self.buf, has_content)?;
+        if !has_event_loops {
+            let tunnel = Tunnel::new(offer.key).map_err(|_| Problem::Internal)?;
+            return Ok(Some(Handshake::EndsAtApp(tunnel)));
+        }
         if !self.shared.config.websocket.compression {
             offer.deflate = None;
         }
-        Ok(Some(offer))
+        Ok(Some(Handshake::EndsHere(offer)))
     }
 
     /// Answer a handshake that the app has accepted, and carry its messages.

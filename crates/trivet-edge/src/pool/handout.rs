@@ -34,9 +34,9 @@ impl State {
             .iter()
             .enumerate()
             .filter(|(_, worker)| worker.room(window) > 0);
-        // Among equals the one with the fewest WebSockets, so that they spread too.
+        // Among equals the one with the fewest WebSockets and tunnels, so that they spread too.
         with_room
-            .min_by_key(|(_, worker)| (worker.ahead(), worker.sockets().len()))
+            .min_by_key(|(_, worker)| (worker.ahead(), worker.sockets().len() + worker.aside))
             .map(|(at, _)| at)
     }
 

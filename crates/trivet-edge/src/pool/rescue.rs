@@ -153,6 +153,20 @@ impl Worker {
         }
     }
 
+    /// Count a request aside that holds its thread for as long as it likes, and wake
+    /// another thread at once: nobody may be reading what this worker is sent.
+    pub(super) fn put_aside(&mut self, slot: u16, number: u64) {
+        if self.aside + 1 < self.threads
+            && let Some(held) = self.slot_mut(slot)
+            && held.number == number
+            && !held.is_aside
+        {
+            held.is_aside = true;
+            self.aside += 1;
+            self.ring();
+        }
+    }
+
     /// A request that was aside is over, and its thread is free to read: a
     /// long-running one takes its place, so that the next request goes out at
     /// once and not at the next look.

@@ -80,9 +80,13 @@ impl Pool {
         }
     }
 
-    /// Close all WebSockets one after the other, within `most_us`.
+    /// Close all WebSockets one after the other, within `most_us`, and cut tunnels at its end.
     pub fn drain_sockets(&self, most_us: u64) {
-        let state = self.state.lock();
+        let mut state = self.state.lock();
+        let at_us = super::tunnel::cut_us(now_us(), most_us);
+        for worker in &mut state.workers {
+            worker.cut_tunnels(at_us);
+        }
         let all: Vec<_> = state
             .workers
             .iter()

@@ -1,5 +1,6 @@
 //! The pool with workers that are played by the test.
 
+mod tunnel;
 mod vigil;
 
 use std::collections::VecDeque;

@@ -177,14 +177,11 @@ impl Worker {
         reply.worker = Some(self.number);
         drop(reply);
         self.claim.page().hand_out(slot, number);
-        let out = match &exchange.descriptor {
+        let out = match exchange.descriptor() {
             None => self.out(),
-            Some(file) => {
+            descriptor => {
                 let bytes = Vec::new();
-                self.out.push_back(Outgoing {
-                    bytes,
-                    descriptor: Some(Arc::clone(file)),
-                });
+                self.out.push_back(Outgoing { bytes, descriptor });
                 self.last_out()
             }
         };
@@ -536,10 +533,13 @@ impl Worker {
             exchange.tell(|reply| reply.interim.push_back(Bytes::copy_from_slice(payload)));
             return Ok(());
         }
-        self.service.record(app_us);
-        self.waited_us += now_us()
-            .saturating_sub(exchange.received_us)
-            .saturating_sub(u64::from(app_us));
+        if !exchange.is_upgrade {
+            // How long WebSockets are open says nothing about requests.
+            self.service.record(app_us);
+            self.waited_us += now_us()
+                .saturating_sub(exchange.received_us)
+                .saturating_sub(u64::from(app_us));
+        }
         exchange.tell(|reply| {
             reply.app_us = app_us;
             reply.whole = ended;

@@ -78,6 +78,8 @@ pub(crate) struct Answer {
     started_us: u64,
     /// The request's method is HEAD: the client gets the head alone.
     is_head: bool,
+    /// The app may have answered by a socket of its own instead.
+    is_upgrade: bool,
     progress: Mutex<Progress>,
 }
 
@@ -86,13 +88,14 @@ impl Answer {
         link: std::sync::Arc<Link>,
         header: Header,
         started_us: u64,
-        is_head: bool,
+        (is_head, is_upgrade): (bool, bool),
     ) -> Self {
         Self {
             link,
             header,
             started_us,
             is_head,
+            is_upgrade,
             progress: Mutex::default(),
         }
     }
@@ -185,6 +188,9 @@ impl Answer {
             Stage::Ended => return Err(self.excess(&progress)),
         }
         let Some(declared) = progress.head.as_ref().map(|head| head.declared_length) else {
+            if self.is_upgrade && content.is_empty() {
+                return Err(Stop::Gone);
+            }
             return Err(PyAssertionError::new_err(
                 "the app sent content before it called start_response (PEP 3333)",
             )

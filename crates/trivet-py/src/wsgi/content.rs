@@ -36,17 +36,24 @@ impl InputMaker {
         })
     }
 
-    /// The input of `request`, whose spooled content is in `file`.
+    /// The input of `request`, whose spooled content is in `file`; taken only then.
     pub(crate) fn make<'py>(
         &self,
         py: Python<'py>,
         link: &Arc<Link>,
         header: Header,
         request: &RequestView<'_>,
-        file: Option<OwnedFd>,
+        file: &mut Option<OwnedFd>,
     ) -> PyResult<Bound<'py, PyAny>> {
+        let file = if request.head.content == Content::File {
+            file.take()
+        } else {
+            None
+        };
         match (request.head.content, file) {
-            (Content::None | Content::WebSocket, _) => self.bytes_io.bind(py).call0(),
+            (Content::None | Content::WebSocket | Content::Upgrade, _) => {
+                self.bytes_io.bind(py).call0()
+            }
             (Content::Inline, _) => self
                 .bytes_io
                 .bind(py)

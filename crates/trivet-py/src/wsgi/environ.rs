@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 use trivet_core::http1::KnownField;
-use trivet_wire::frames::{FieldView, RequestView};
+use trivet_wire::frames::{Content, FieldView, RequestView};
 
 /// Names outside the known ones that are kept interned: enough for every
 /// proxy's and browser's own fields, bounded against clients that invent some.
@@ -206,8 +206,14 @@ impl EnvironMaker {
         for field in request.fields() {
             self.put_field(&environ, &field)?;
         }
+        if head.content == Content::Upgrade {
+            // What the edge has judged, in the form that libraries look for: `Connection`
+            // and whatever else `Upgrade` offered are no affair of the app.
+            environ.set_item("HTTP_CONNECTION", "Upgrade")?;
+            environ.set_item("HTTP_UPGRADE", "websocket")?;
+        }
         let length = head.content_length;
-        if head.content != trivet_wire::frames::Content::None
+        if !matches!(head.content, Content::None | Content::Upgrade)
             && length != trivet_wire::frames::UNKNOWN_LENGTH
         {
             // The content may have come in chunks: the edge has counted it.

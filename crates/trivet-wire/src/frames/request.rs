@@ -21,6 +21,9 @@ pub enum Content {
     Stream = 3,
     /// None, and the request is the handshake of a WebSocket that ends at the edge.
     WebSocket = 4,
+    /// None, and the request is the handshake of a WebSocket that ends at the app: the
+    /// attached socket leads to the client, once a complete `101` was written into it.
+    Upgrade = 5,
 }
 
 /// The parts of a request, but for its fields and content.
@@ -183,6 +186,7 @@ impl<'a> RequestView<'a> {
             2 => Content::File,
             3 => Content::Stream,
             4 => Content::WebSocket,
+            5 => Content::Upgrade,
             _ => return Err(FrameError::Value("content")),
         };
         let received_us = reader.u64()?;
@@ -217,10 +221,14 @@ impl<'a> RequestView<'a> {
         let inline = reader.rest();
         let expected = match content {
             Content::Inline => content_length,
-            Content::None | Content::WebSocket if content_length != 0 => {
+            Content::None | Content::WebSocket | Content::Upgrade if content_length != 0 => {
                 return Err(FrameError::Value("content_length"));
             }
-            Content::None | Content::File | Content::Stream | Content::WebSocket => 0,
+            Content::None
+            | Content::File
+            | Content::Stream
+            | Content::WebSocket
+            | Content::Upgrade => 0,
         };
         match (inline.len() as u64).cmp(&expected) {
             Ordering::Less => Err(FrameError::Short),
