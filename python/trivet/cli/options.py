@@ -60,8 +60,7 @@ def configured(name: str, *, takes_app: bool = True) -> Callable[..., Any]:
 
 def load_configuration(parameters: Mapping[str, Any]) -> Loaded:
     """Load the configuration from a command's parameters, and print what it has to tell."""
-    flags = {name.replace("__", "."): value for name, value in parameters.items()}
-    loaded = load(flags, os.environ, Path.cwd())
+    loaded = loader(parameters)()
     notices = list(loaded.notices)
     if parameters.get("worker_class"):
         chosen = ", ".join(parameters["worker_class"])
@@ -71,6 +70,13 @@ def load_configuration(parameters: Mapping[str, Any]) -> Loaded:
         text = render(notice, colour=wants_colour(sys.stderr, os.environ))
         click.echo(text, err=True, color=True)
     return loaded
+
+
+def loader(parameters: Mapping[str, Any]) -> Callable[[], Loaded]:
+    """Return what loads the configuration, each time from the same flags, variables and folder."""
+    flags = {name.replace("__", "."): value for name, value in parameters.items()}
+    environ, folder = dict(os.environ), Path.cwd()
+    return lambda: load(flags, environ, folder)
 
 
 def _flag(definition: Definition) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

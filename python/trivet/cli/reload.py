@@ -1,11 +1,11 @@
-"""`trivet reload`: new workers with the code as it is now, and how that went."""
+"""`trivet reload`: new workers, with configuration and code as they are now."""
 
 from __future__ import annotations
 
 import click
 
 from trivet.cli.running import Conversation, addressed, show_json
-from trivet.errors import AppLoadError
+from trivet.errors import AppLoadError, ConfigError, TrivetError
 from trivet.wire import stand_control as wire
 
 
@@ -20,10 +20,15 @@ def _reload(*, pid: int | None, socket: str | None, as_json: bool, no_wait: bool
         raise _error(reply)
     else:
         click.echo(reply.text)
-    return 3 if reply.outcome == "failed" else 0
+    if reply.outcome != "failed":
+        return 0
+    return ConfigError.exit_code if reply.problems else AppLoadError.exit_code
 
 
-def _error(reply: wire.Reloaded) -> AppLoadError:
+def _error(reply: wire.Reloaded) -> TrivetError:
+    if reply.problems:
+        click.echo(reply.text, err=True)
+        return ConfigError.together([each.to_config_error() for each in reply.problems])
     if reply.failure is None:
         return AppLoadError(reply.text, code="app.died")
     error = reply.failure.to_error()
@@ -33,6 +38,7 @@ def _error(reply: wire.Reloaded) -> AppLoadError:
 
 command: click.Command = addressed(
     "reload",
-    "Let new workers take over from the present ones, and wait until they do. Where they cannot "
-    "load the app, the present ones go on, and the exit code is 3.",
+    "Read the configuration again, let new workers take over from the present ones, and wait "
+    "until they do. Where they cannot load the app, the present ones go on, and the exit code is "
+    "3; where the configuration has errors, it is 2.",
 )(_reload)

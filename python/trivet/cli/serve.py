@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from trivet.cli.options import configured, load_configuration
+from trivet.cli.options import configured, load_configuration, loader
 
 
 @click.option("--print-config", is_flag=True, help="Show the configuration, and exit.")
@@ -36,7 +36,7 @@ def _serve(*, print_config: bool, check_config: bool, **parameters: Any) -> int:
     apps = [discover(app, os.environ) for app in loaded.apps]
     from trivet import supervisor
 
-    return supervisor.run(loaded, apps)
+    return supervisor.run(loaded, apps, again=loader(parameters))
 
 
 command = configured("serve")(_serve)

@@ -48,6 +48,5 @@ class Buffers(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             metavar="FOLDER",
             none="none",
             auto="`$TMPDIR`, `/var/tmp` or `/tmp`, the first that can be written to",
-            applies="restart",
         ),
     ] = None

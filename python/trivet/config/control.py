@@ -22,6 +22,5 @@ class Control(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             none="off",
             pattern=r"@|/.+",
             form="an absolute path, `@` or `off`",
-            applies="restart",
         ),
     ] = "@"

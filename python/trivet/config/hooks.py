@@ -23,6 +23,7 @@ class Hooks(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             metavar="MODULE:FUNCTION",
             pattern=_PATTERN,
             form=_FORM,
+            applies="reload",
         ),
     ] = None
 
@@ -36,6 +37,7 @@ class Hooks(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             metavar="MODULE:FUNCTION",
             pattern=_PATTERN,
             form=_FORM,
+            applies="reload",
         ),
     ] = None
 
@@ -47,6 +49,7 @@ class Hooks(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             metavar="MODULE:FUNCTION",
             pattern=_PATTERN,
             form=_FORM,
+            applies="reload",
         ),
     ] = None
 
@@ -59,5 +62,6 @@ class Hooks(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             metavar="MODULE:FUNCTION",
             pattern=_PATTERN,
             form=_FORM,
+            applies="reload",
         ),
     ] = None

@@ -20,7 +20,6 @@ class Incidents(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "more often than not.",
             minimum=1,
             maximum=10_000,
-            applies="restart",
         ),
     ] = 500
 
@@ -31,7 +30,6 @@ class Incidents(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             why="Long tracebacks must not make the supervisor grow.",
             minimum="64 KiB",
             maximum="1 GiB",
-            applies="restart",
         ),
     ] = Size("4 MiB")
 
@@ -43,6 +41,5 @@ class Incidents(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             why="Nothing is written to disk unless asked.",
             metavar="FOLDER|off",
             none="off",
-            applies="restart",
         ),
     ] = None

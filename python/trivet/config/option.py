@@ -46,8 +46,11 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
     """Whether that can be asked for with the word `auto`."""
     in_app: str | None = None
     """The key in an `[app.NAME]` table that sets it for one app; none for the whole stand only."""
-    applies: Literal["reload", "restart"] = "reload"
-    """Whether a rolling reload is enough for a change, or Trivet must start anew."""
+    applies: Literal["reload", "restart"] = "restart"
+    """Whether a rolling reload is enough for a change, or Trivet must start anew.
+
+    The processes that a reload starts read what they are started from; the edge goes on as it is.
+    """
     spec: str | None = None
 
     @property

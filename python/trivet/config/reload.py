@@ -17,7 +17,7 @@ class Reload(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             doc="Whether new workers take over when a watched file changes.",
             why="For development: a half-copied deployment must not be loaded.",
             flag="--reload",
-            applies="restart",
+            applies="reload",
         ),
     ] = False
 
@@ -28,7 +28,7 @@ class Reload(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             why="The app's own folder is where its source lies.",
             flag="--reload-dir",
             metavar="FOLDER",
-            applies="restart",
+            applies="reload",
         ),
     ] = ()
 
@@ -39,7 +39,7 @@ class Reload(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             why="What a worker reads once, at its start.",
             flag="--reload-include",
             metavar="PATTERN",
-            applies="restart",
+            applies="reload",
         ),
     ] = ("*.py", "*.html", "*.jinja", "*.toml", ".env")
 
@@ -50,6 +50,6 @@ class Reload(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             why="Caches and tools write there all the time.",
             flag="--reload-exclude",
             metavar="PATTERN",
-            applies="restart",
+            applies="reload",
         ),
     ] = (".git", ".venv", "__pycache__", "node_modules")

@@ -30,7 +30,6 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             metavar="ADDRESS",
             auto="`127.0.0.1:8000`; in a container `0.0.0.0:8000`",
             takes_auto=False,
-            applies="restart",
         ),
     ] = (Bind("tcp", DEFAULT_HOST, DEFAULT_PORT),)
 
@@ -41,7 +40,6 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             why="uvicorn, granian and `flask run` have it.",
             flag="--host",
             metavar="HOST",
-            applies="restart",
         ),
     ] = None
 
@@ -60,7 +58,6 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             minimum=0,
             maximum=65_535,
             form="a port number (1-65535)",
-            applies="restart",
         ),
     ] = None
 
@@ -78,6 +75,7 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             maximum=1024,
             auto="one per CPU that this process may use (affinity and cgroup quota)",
             in_app="workers",
+            applies="reload",
         ),
     ] = 1
 
@@ -93,6 +91,7 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             minimum=1,
             maximum=1024,
             in_app="max_workers",
+            applies="reload",
         ),
     ] = None
 
@@ -108,6 +107,7 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             minimum=1,
             maximum=1_000_000_000,
             in_app="max_requests",
+            applies="reload",
         ),
     ] = None
 
@@ -122,6 +122,7 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             minimum=0,
             maximum=1_000_000_000,
             in_app="max_requests_jitter",
+            applies="reload",
         ),
     ] = 0
 
@@ -135,6 +136,7 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             metavar="SIZE",
             minimum="16m",
             in_app="max_memory",
+            applies="reload",
         ),
     ] = None
 
@@ -149,6 +151,7 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             minimum="1s",
             maximum="49d",
             in_app="max_age",
+            applies="reload",
         ),
     ] = None
 
@@ -165,6 +168,7 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             minimum=1,
             maximum=128,
             in_app="threads",
+            applies="reload",
         ),
     ] = 40
 
@@ -178,6 +182,7 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             flag="--preload",
             off="--no-preload",
             in_app="preload",
+            applies="reload",
         ),
     ] = False
 
@@ -203,7 +208,6 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             minimum=1,
             maximum=64,
             auto="1 up to 4 CPUs, then a quarter of them, at most 4",
-            applies="restart",
         ),
     ] = 1
 
@@ -230,6 +234,7 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             minimum="1s",
             maximum="1d",
             in_app="load_timeout",
+            applies="reload",
         ),
     ] = Duration("2m")
 
@@ -280,7 +285,6 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             metavar="N",
             minimum=1,
             maximum=65_535,
-            applies="restart",
         ),
     ] = 4096
 
@@ -293,7 +297,6 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             flag="--user",
             aliases=("--uid",),
             metavar="USER",
-            applies="restart",
         ),
     ] = None
 
@@ -305,7 +308,6 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             flag="--group",
             aliases=("--gid",),
             metavar="GROUP",
-            applies="restart",
         ),
     ] = None
 
@@ -316,7 +318,6 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             why="Left out, it stays as it was where Trivet was started.",
             flag="--umask",
             metavar="OCTAL",
-            applies="restart",
         ),
     ] = None
 
@@ -329,6 +330,5 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             flag="--pidfile",
             aliases=("--pid",),
             metavar="FILE",
-            applies="restart",
         ),
     ] = None

@@ -49,6 +49,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             flag="--interface",
             metavar="auto|wsgi|asgi",
             in_app="interface",
+            applies="reload",
         ),
     ] = "auto"
 
@@ -59,6 +60,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             why="uvicorn and granian have it; `module:factory()` says the same.",
             flag="--factory",
             in_app="factory",
+            applies="reload",
         ),
     ] = False
 
@@ -71,6 +73,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "shared one it lives on from request to request. An app with an `async_to_sync` of "
             "its own is left alone.",
             in_app="async_views",
+            applies="reload",
         ),
     ] = "shared"
 
@@ -85,8 +88,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             metavar="FOLDER",
             auto="where Trivet was started",
             takes_auto=False,
-            applies="restart",
             in_app="chdir",
+            applies="reload",
         ),
     ] = Path()
 
@@ -99,6 +102,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             aliases=("--pythonpath",),
             metavar="FOLDER",
             in_app="app_dir",
+            applies="reload",
         ),
     ] = None
 
@@ -112,6 +116,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             aliases=("--virtualenv", "--venv"),
             metavar="PATH",
             in_app="python",
+            applies="reload",
         ),
     ] = None
 
@@ -124,6 +129,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             short="-e",
             metavar="NAME=VALUE",
             in_app="env",
+            applies="reload",
         ),
     ] = msgspec.field(default_factory=dict)
 
@@ -136,6 +142,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             flag="--env-file",
             metavar="FILE",
             in_app="env_file",
+            applies="reload",
         ),
     ] = ()
 
@@ -165,6 +172,5 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Option(
             doc="Background tasks, as tables `[task.NAME]`: each is one process per stand.",
             why="Most apps have none.",
-            applies="restart",
         ),
     ] = msgspec.field(default_factory=dict)

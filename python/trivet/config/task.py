@@ -19,7 +19,7 @@ class Task(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Option(
             doc="What is run: a program and its arguments, as text or as a list, without a shell.",
             why="A scheduler that runs in each worker does everything several times.",
-            applies="restart",
+            applies="reload",
         ),
     ] = None
 
@@ -31,7 +31,7 @@ class Task(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             why="What the app has already need not become a script.",
             pattern=r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*(?:\.[^\W\d]\w*)*",
             form="a function, as `module:function`",
-            applies="restart",
+            applies="reload",
         ),
     ] = None
 
@@ -40,7 +40,6 @@ class Task(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Option(
             doc="When it is started again after it has ended, with waits that double up to 30 s.",
             why="A scheduler is to run for as long as the stand does.",
-            applies="restart",
         ),
     ] = "always"
 
@@ -53,7 +52,6 @@ class Task(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             none="off",
             minimum="1s",
             maximum="31d",
-            applies="restart",
         ),
     ] = None
 
@@ -62,7 +60,6 @@ class Task(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Option(
             doc="App whose folder, environment variables, Python and code it has.",
             why="Only where there are several: an only one is meant by itself.",
-            applies="restart",
         ),
     ] = None
 
@@ -71,7 +68,7 @@ class Task(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Option(
             doc="Folder that it runs in; left out, the app's.",
             why="A command's files may lie elsewhere.",
-            applies="restart",
+            applies="reload",
         ),
     ] = None
 
@@ -80,7 +77,7 @@ class Task(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Option(
             doc="Environment variables on top of the app's.",
             why="A task may need another `DJANGO_SETTINGS_MODULE`.",
-            applies="restart",
+            applies="reload",
         ),
     ] = msgspec.field(default_factory=dict)
 
@@ -89,7 +86,7 @@ class Task(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Option(
             doc="Files with environment variables on top of the app's; `env` beats them.",
             why="As for apps.",
-            applies="restart",
+            applies="reload",
         ),
     ] = ()
 
@@ -98,7 +95,7 @@ class Task(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Option(
             doc="User that it runs as, by name or number; left out, that of the workers.",
             why="A task may need less, or more, than they do.",
-            applies="restart",
+            applies="reload",
         ),
     ] = None
 
@@ -107,6 +104,6 @@ class Task(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Option(
             doc="Group that it runs as; left out, that of its `user`, or of the workers.",
             why="As for apps.",
-            applies="restart",
+            applies="reload",
         ),
     ] = None

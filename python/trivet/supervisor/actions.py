@@ -137,17 +137,28 @@ class ShowFailure:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadConfiguration:
+    """Read the configuration again; `ConfigurationRead` or `ConfigurationRefused` follows."""
+
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
 class ReloadBegan:
     """New workers are being started: whoever has asked for a reload so far waits for these."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReloadEnded:
-    """They serve, or they do not: `failure` says why they did not load the app, if they said so."""
+    """They serve, or they do not: `failure` says why they did not load the app, if they said so.
+
+    `problems` are what is wrong with the configuration: then none was started.
+    """
 
     is_done: bool
     text: str
     failure: LoadFailure | None
+    problems: tuple[LoadFailure, ...] = ()
 
     @classmethod
     def of_all(cls, outcomes: Sequence["ReloadEnded"]) -> "ReloadEnded":
@@ -194,6 +205,7 @@ Action: TypeAlias = (
     | StartTask
     | StopTask
     | KillTask
+    | ReadConfiguration
     | Say
     | ShowScreen
     | ShowFailure

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from trivet.supervisor.deaths import Death
+from trivet.supervisor.fleet.plan import FleetPlan
 from trivet.supervisor.overdue.sight import Look
 from trivet.wire import control
 from trivet.wire.worker_control import Interrupted, Loaded, LoadFailure
@@ -82,6 +83,23 @@ class ReloadAsked:
     """New workers shall replace the present ones; `because` opens the line that says so."""
 
     because: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationRead:
+    """The configuration was read for a reload: new workers are made from these plans, by app."""
+
+    because: str
+    fleets: tuple[FleetPlan, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationRefused:
+    """There is no reload: the configuration has `problems`, or an app of it was not found."""
+
+    because: str
+    problems: tuple[LoadFailure, ...]
+    failure: LoadFailure | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +219,8 @@ Event: TypeAlias = (
     | OfWorker
     | StopAsked
     | ReloadAsked
+    | ConfigurationRead
+    | ConfigurationRefused
     | WorkersAsked
     | LogsAsked
     | TaskExited

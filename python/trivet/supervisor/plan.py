@@ -1,5 +1,6 @@
 """What a stand is started from, made of settings, the apps that were found, and listeners."""
 
+import dataclasses
 import os
 import sys
 from collections.abc import Sequence
@@ -95,6 +96,18 @@ def make_plan(loaded: Loaded, apps: Sequence[Discovered], listeners: Sequence[Li
         watch=_watch(loaded),
         screen=_screen(loaded, apps, listeners),
         voice=_voice(loaded),
+    )
+
+
+def renewed_plan(plan: Plan, loaded: Loaded, apps: Sequence[Discovered]) -> Plan:
+    """Make the plan of a reload: other processes, behind the same edge and listeners.
+
+    Raises:
+        ConfigError: There is no such user, or a Python cannot run the app.
+    """
+    plans = [_app_plan(configured, app) for configured, app in zip(loaded.apps, apps, strict=True)]
+    return dataclasses.replace(
+        plan, apps=plans, tasks=_task_plans(loaded, plans), watch=_watch(loaded)
     )
 
 

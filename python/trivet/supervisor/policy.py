@@ -46,6 +46,7 @@ class Policy:
         ]
         self._tasks = Keeper(tasks)
         self._graceful_s = max(plan.graceful_s for plan in fleets)
+        self._is_reading = False
         self._edge_started = 0.0
         self._edge_retry: float | None = None
         self._edge_deadline: float | None = None
@@ -144,7 +145,8 @@ class Policy:
             return []
         if not self._has_served:
             return self._follow_the_start(now)
-        if self._is_reloading and not any(fleet.is_rolling for fleet in self._fleets):
+        is_busy = self._is_reading or any(fleet.is_rolling for fleet in self._fleets)
+        if self._is_reloading and not is_busy:
             self._is_reloading = False
             outcomes = [fleet.outcome for fleet in self._fleets]
             actions: Actions = [do.ReloadEnded.of_all(outcomes), do.Notify("ready")]
@@ -223,17 +225,34 @@ class Policy:
         drain = control.Drain(deadline_ms=round(self._graceful_s * 1000))
         return [*actions, do.Say(f"stopping: {wait}"), do.TellEdge(drain)]
 
-    def _on_reload_asked(self, event: on.ReloadAsked, now: float) -> Actions:
+    def _on_reload_asked(self, event: on.ReloadAsked, _: float) -> Actions:
         if self._stand.is_stopping:
             return []
         if self._is_reloading or not self._has_served:
             self._reload_again = event.because
             return []
-        self._is_reloading = True
-        actions: Actions = [do.ReloadBegan(), do.Notify("reloading")]
-        for fleet in self._fleets:
-            actions += fleet.begin_rollout(event.because, now)
+        self._is_reloading = self._is_reading = True
+        return [do.ReloadBegan(), do.Notify("reloading"), do.ReadConfiguration(event.because)]
+
+    def _on_configuration_read(self, event: on.ConfigurationRead, now: float) -> Actions:
+        self._is_reading = False
+        if self._stand.is_stopping:
+            return []
+        actions: Actions = []
+        for fleet, plan in zip(self._fleets, event.fleets, strict=True):
+            actions += fleet.begin_rollout(event.because, plan, now)
         return actions
+
+    def _on_configuration_refused(self, event: on.ConfigurationRefused, now: float) -> Actions:
+        self._is_reading = self._is_reloading = False
+        if self._stand.is_stopping:
+            return []
+        text = f"{event.because}: not reloaded, all goes on as it was"
+        ended = do.ReloadEnded(
+            is_done=False, text=text, failure=event.failure, problems=event.problems
+        )
+        said = do.Say(text, "error")
+        return [said, ended, do.Notify("ready"), *self._reload_if_asked_again(now)]
 
     def _on_workers_asked(self, event: on.WorkersAsked, now: float) -> Actions:
         if self._stand.is_stopping:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import trivet
-from trivet.errors import AppLoadError, Notice, render
+from trivet.errors import Notice, TrivetError, render
 from trivet.wire.worker_control import Loaded
 
 _LEVELS = ("debug", "info", "warning", "error")
@@ -108,8 +108,8 @@ class Voice:
         parts = {"code": notice.code, "place": str(notice.place or ""), "hint": notice.hint}
         return _json(notice.severity, notice.message, **parts)
 
-    def failure(self, error: AppLoadError) -> str:
-        """Return the box that says why the app was not loaded."""
+    def failure(self, error: TrivetError) -> str:
+        """Return the box that says why the app was not loaded, or what is misconfigured."""
         if not self.json:
             return f"\n{render(error, colour=self.colour)}\n\n"
         parts = {"code": error.code, "place": str(error.place or ""), "detail": error.detail}

@@ -113,6 +113,8 @@ class WorkerProcess:
     descriptors: list[int]
     inherited: tuple[int, int, int]
     app: int
+    threads: int
+    """Requests that it runs at once, where it has no event loop."""
     stacks: StackFile | None = None
     """Once it has loaded the app."""
 
@@ -159,7 +161,7 @@ def start_edge(programs: Programs, identity: Identity | None) -> EdgeProcess:
     return EdgeProcess(process, LineSocket(ours))
 
 
-def start_worker(programs: Programs, around: Surroundings, app: int) -> WorkerProcess:
+def start_worker(programs: Programs, around: Surroundings, app: int, threads: int) -> WorkerProcess:
     """Start a worker process of the app with this number, which waits for its `Start` message."""
     with contextlib.ExitStack() as stack:
         mine, link = _make_link()
@@ -167,9 +169,8 @@ def start_worker(programs: Programs, around: Surroundings, app: int) -> WorkerPr
         inherited = (link, mine[1], mine[2])
         command = programs.worker or [*around.python, "worker"]
         started = _start(command, around, inherited)
-    return WorkerProcess(
-        started.process, started.control, started.stdout, started.stderr, mine, inherited, app
-    )
+    pipes = started.stdout, started.stderr
+    return WorkerProcess(started.process, started.control, *pipes, mine, inherited, app, threads)
 
 
 def start_fork_server(programs: Programs, around: Surroundings) -> ForkServerProcess:
@@ -188,7 +189,7 @@ def start_check(
     return process, LineSocket(ours)
 
 
-def prepare_fork(app: int) -> tuple[WorkerProcess, list[int]]:
+def prepare_fork(app: int, threads: int) -> tuple[WorkerProcess, list[int]]:
     """Make all that a forked worker of the app with this number needs.
 
     Returns:
@@ -200,7 +201,7 @@ def prepare_fork(app: int) -> tuple[WorkerProcess, list[int]]:
     stderr, worker_stderr = os.pipe()
     mine, link = _make_link()
     worker = WorkerProcess(
-        ForkedProcess(), LineSocket(ours), stdout, stderr, mine, (-1, -1, -1), app
+        ForkedProcess(), LineSocket(ours), stdout, stderr, mine, (-1, -1, -1), app, threads
     )
     away = [theirs.detach(), worker_stdout, worker_stderr, link]
     return worker, [*away, *(os.dup(descriptor) for descriptor in mine[1:])]

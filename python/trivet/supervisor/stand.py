@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from trivet.errors import ConfigError, Notice
+from trivet.errors import AppLoadError, ConfigError, Notice, TrivetError
 from trivet.supervisor import actions as do
 from trivet.supervisor import events as on
 from trivet.supervisor import notify, spawn
@@ -29,17 +29,19 @@ from trivet.supervisor.fleet.gauge import Gauge, Running
 from trivet.supervisor.incidents.box import BlackBox
 from trivet.supervisor.output import OutputCollector
 from trivet.supervisor.overdue.requests import sighted
-from trivet.supervisor.plan import Plan
+from trivet.supervisor.plan import AppPlan, Plan
 from trivet.supervisor.policy import Policy
+from trivet.supervisor.renewal import Renewed, Renewer
 from trivet.supervisor.screen import time_of_day
 from trivet.supervisor.signals import STOP_SIGNALS, SignalSocket
-from trivet.supervisor.start.fork_servers import ForkServers
+from trivet.supervisor.start.fork_servers import ForkServers, Key
 from trivet.supervisor.tasks.processes import TaskProcesses
 from trivet.supervisor.watch import Watcher, describe_changes
 from trivet.wire import WIRE_VERSION, control, fork_control, worker_control
 from trivet.wire.line_socket import LineSocket, LineTooLongError
 from trivet.wire.record import RecordError
 from trivet.wire.stand_address import ABSTRACT
+from trivet.wire.worker_control import LoadFailure
 
 _STDERR = 2
 
@@ -53,8 +55,15 @@ FLUSH_S = 2.0
 class Stand:
     """Edge and workers, from `run` to its return."""
 
-    def __init__(self, plan: Plan, programs: spawn.Programs) -> None:
+    def __init__(
+        self, plan: Plan, programs: spawn.Programs, renewer: Renewer | None = None
+    ) -> None:
+        """Make a stand; without a `renewer` a reload goes by the same plan."""
         self._plan = plan
+        self._renewer = renewer
+        self._pending = ""
+        self._generations: dict[tuple[int, int], AppPlan] = {}
+        """By app and generation: what its workers are started from."""
         self._programs = programs
         self._policy = Policy(
             [app.fleet for app in plan.apps],
@@ -99,9 +108,7 @@ class Stand:
             spawn.adopt_orphans()
         try:
             self._open_control()
-            if self._plan.watch:
-                self._watcher = Watcher(*self._plan.watch, self._signals.wake)
-                self._watcher.start()
+            self._watch_files()
             self._carry_out(self._policy.start(time.monotonic()))
             while self._exit_code is None:
                 self._turn(self._timeout())
@@ -206,6 +213,15 @@ class Stand:
         """Tell the SIGHUP of a closed window from one that asks for a reload."""
         return self._had_terminal and not os.isatty(_STDERR)
 
+    def _watch_files(self) -> None:
+        """Watch what the plan says, and nothing else."""
+        if self._watcher:
+            self._watcher.stop()
+        self._watcher = None
+        if self._plan.watch:
+            self._watcher = Watcher(*self._plan.watch, self._signals.wake)
+            self._watcher.start()
+
     def _look_for_changes(self) -> None:
         if self._watcher and self._plan.watch and (changed := self._watcher.take()):
             because = describe_changes(changed, self._plan.watch[0])
@@ -228,13 +244,15 @@ class Stand:
         self.watch(edge.control, lambda: self._read_edge(edge))
 
     def _start_worker(self, action: do.StartWorker) -> None:
-        number, app = action.worker, self._plan.apps[action.app]
+        number, key = action.worker, (action.app, action.generation)
+        # The first worker of a generation comes right after the plan that it is made from.
+        app = self._generations.setdefault(key, self._plan.apps[action.app])
         start = app.start_message(number)
         if app.preload:
-            self._fork_servers.order((action.app, action.generation), start)
+            self._fork_servers.order(key, start)
             return
         try:
-            worker = spawn.start_worker(self._programs, app.around, action.app)
+            worker = spawn.start_worker(self._programs, app.around, action.app, app.threads)
         except OSError as error:
             self._events.append(on.WorkerExited(number, Death(0, str(error), 0)))
             return
@@ -245,6 +263,7 @@ class Stand:
 
     def _end_generation(self, action: do.EndGeneration) -> None:
         self._fork_servers.end_generation(action.app, action.generation)
+        self._generations.pop((action.app, action.generation), None)
 
     def _add_worker(self, action: do.AddWorker) -> None:
         worker = self._workers.get(action.worker)
@@ -255,7 +274,7 @@ class Stand:
             worker=action.worker,
             app=worker.app,
             pid=worker.process.pid,
-            threads=1 if action.interface == "asgi" else self._plan.apps[worker.app].threads,
+            threads=1 if action.interface == "asgi" else worker.threads,
             concurrency=LOOP_CAPACITY if action.interface == "asgi" else 0,
         )
         self._tell_edge_with(message, worker.descriptors)
@@ -350,13 +369,13 @@ class Stand:
 
     # What fork servers need (`fork_servers.Host`)
 
-    def start_fork_server(self, app: int) -> spawn.ForkServerProcess:
-        """Start the process that imports an app for all its workers."""
-        return spawn.start_fork_server(self._programs, self._plan.apps[app].around)
+    def start_fork_server(self, key: Key) -> spawn.ForkServerProcess:
+        """Start the process that imports an app for all workers of a generation."""
+        return spawn.start_fork_server(self._programs, self._generations[key].around)
 
-    def preload_message(self, app: int) -> fork_control.Preload:
+    def preload_message(self, key: Key) -> fork_control.Preload:
         """Say what it is to import."""
-        return self._plan.apps[app].preload_message()
+        return self._generations[key].preload_message()
 
     def collect_output(self, server: spawn.ForkServerProcess) -> None:
         """Pass on what it prints."""
@@ -497,10 +516,54 @@ class Stand:
 
     # The rest
 
+    def _read_configuration(self, action: do.ReadConfiguration) -> None:
+        """Read it; where it has errors, show them, and everything goes on as it was."""
+        if self._renewer:
+            try:
+                self._renew(self._renewer.read(self._plan))
+            except TrivetError as error:
+                for each in error.problems:
+                    self._write_error(self._voice.failure(each))
+                problems = tuple(map(LoadFailure.from_error, error.problems))
+                is_app = isinstance(error, AppLoadError)
+                self._events.append(
+                    on.ConfigurationRefused(
+                        action.because,
+                        problems=() if is_app else problems,
+                        failure=problems[0] if is_app else None,
+                    )
+                )
+                return
+        fleets = tuple(app.fleet for app in self._plan.apps)
+        self._events.append(on.ConfigurationRead(action.because, fleets))
+
+    def _renew(self, renewed: Renewed) -> None:
+        """Take another plan: for the next generation, and for what watches the files."""
+        watched, self._plan = self._plan.watch, renewed.plan
+        for notice in renewed.notices:
+            self.tell(notice)
+        if renewed.changed:
+            self._say(do.Say(f"configuration: {', '.join(renewed.changed)} changed"))
+        self._pending = ""
+        if renewed.pending:
+            self._pending = f"changed, and needs a new start: {', '.join(renewed.pending)}"
+            self._say(do.Say(f"configuration: {self._pending}", "warning"))
+        if any(app.preload for app in self._plan.apps):
+            spawn.adopt_orphans()
+        if self._plan.watch != watched:
+            self._watch_files()
+        if self._gauge is None and any(app.fleet.is_measured for app in self._plan.apps):
+            self._gauge = Gauge(len(self._plan.apps), time.monotonic())
+
     def _reload_began(self, _: do.ReloadBegan) -> None:
         self._desk.on_reload_began()
 
     def _reload_ended(self, action: do.ReloadEnded) -> None:
+        if action.is_done:
+            self._tasks.plans = self._plan.tasks
+            self._desk.on_renewed([(app.target.name, app.mount) for app in self._plan.apps])
+        if self._pending and not action.problems:
+            action = dataclasses.replace(action, text=f"{action.text}\n{self._pending}")
         self._desk.on_reload_ended(action)
 
     def _notify(self, action: do.Notify) -> None:
@@ -561,6 +624,7 @@ class Stand:
         do.Say: _say,
         do.ShowScreen: _show_screen,
         do.ShowFailure: _show_failure,
+        do.ReadConfiguration: _read_configuration,
         do.ReloadBegan: _reload_began,
         do.ReloadEnded: _reload_ended,
         do.Notify: _notify,

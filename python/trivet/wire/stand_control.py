@@ -229,12 +229,14 @@ class Scaled(_Message, frozen=True, tag="scaled"):
 class Reloaded(_Message, frozen=True, tag="reloaded"):
     """What became of a reload: `running` where nobody wanted to wait for more.
 
-    `text` is the line that was said about it; `failure` why new workers did not load the app.
+    `text` is the line that was said about it; `failure` why new workers did not load the app, or
+    that it is not there; `problems` what is wrong with the configuration.
     """
 
     outcome: Literal["running", "done", "failed"]
     text: str
     failure: LoadFailure | None
+    problems: tuple[LoadFailure, ...]
 
 
 class IncidentRow(_Record, frozen=True):

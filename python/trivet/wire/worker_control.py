@@ -7,14 +7,16 @@ connection.
 """
 
 import signal
-from typing import Final, Literal, TypeAlias, cast
+from typing import Final, Literal, TypeAlias, TypeVar, cast
 
-from trivet.errors import AppLoadError, Place
+from trivet.errors import AppLoadError, ConfigError, Place, TrivetError
 from trivet.wire import record
 from trivet.wire.record import Record
 
 STACKS_SIGNAL: Final = signal.SIGRTMAX - 2
 """Has a worker write down where its threads are, without asking its interpreter."""
+
+_Error = TypeVar("_Error", bound=TrivetError)
 
 Cause: TypeAlias = Literal["disconnect", "stall", "timeout"]
 """Why a request is to end: the values of `control.Overdue`."""
@@ -41,6 +43,8 @@ class AppTarget(Record):
 class LoadFailure(Record):
     """Why the app was not loaded: an `AppLoadError` on its way from the worker to the operator.
 
+    What is wrong with a configuration takes the same way from a stand to `trivet reload`.
+
     `place` is file, line, column, width and text of an `errors.Place`; absent parts are empty.
     """
 
@@ -51,7 +55,7 @@ class LoadFailure(Record):
     detail: str
 
     @classmethod
-    def from_error(cls, error: AppLoadError) -> "LoadFailure":
+    def from_error(cls, error: TrivetError) -> "LoadFailure":
         """Take the error apart."""
         return cls(
             code=error.code,
@@ -63,7 +67,14 @@ class LoadFailure(Record):
 
     def to_error(self) -> AppLoadError:
         """Put the error together again."""
-        return AppLoadError(
+        return self._to(AppLoadError)
+
+    def to_config_error(self) -> ConfigError:
+        """Put an error of the configuration together again."""
+        return self._to(ConfigError)
+
+    def _to(self, kind: type[_Error]) -> _Error:
+        return kind(
             self.message,
             code=self.code,
             hint=self.hint or None,

@@ -30,14 +30,18 @@ class Table:
         plan = FleetPlan(
             name="", workers=workers, graceful_s=30, load_s=120, grace_s=5, folder=Path("/srv")
         )
+        self.plan = plan
         self.policy = Policy([plan], time_of_day=lambda now: f"<{now:g}>")
         self.actions = self.policy.start(self.now)
 
     def happens(self, *events: on.Event) -> list[do.Action]:
-        """Return what is done about them."""
-        self.actions = [
-            action for event in events for action in self.policy.handle(event, self.now)
-        ]
+        """Return what is done about them; the configuration is read as `plan` says it then."""
+        self.actions = []
+        for event in events:
+            self.actions += self.policy.handle(event, self.now)
+            if self.actions and isinstance(read := self.actions[-1], do.ReadConfiguration):
+                answer = on.ConfigurationRead(read.because, (self.plan,))
+                self.actions[-1:] = self.policy.handle(answer, self.now)
         return self.actions
 
     def passes(self, seconds: float) -> list[do.Action]:

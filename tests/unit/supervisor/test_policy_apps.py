@@ -32,13 +32,17 @@ class Table:
             ),
             FleetPlan(name="blog", workers=1, graceful_s=5, load_s=60, grace_s=5, folder=SRV),
         ]
+        self.plans = tuple(plans)
         self.policy = Policy(plans, time_of_day=lambda now: f"<{now:g}>")
         self.actions = self.policy.start(self.now)
 
     def happens(self, *events: on.Event) -> list[do.Action]:
-        self.actions = [
-            action for event in events for action in self.policy.handle(event, self.now)
-        ]
+        self.actions = []
+        for event in events:
+            self.actions += self.policy.handle(event, self.now)
+            if self.actions and isinstance(read := self.actions[-1], do.ReadConfiguration):
+                answer = on.ConfigurationRead(read.because, self.plans)
+                self.actions[-1:] = self.policy.handle(answer, self.now)
         return self.actions
 
     def passes(self, seconds: float) -> list[do.Action]:

@@ -27,7 +27,12 @@ class Table:
         self.policy.start(self.now)
 
     def happens(self, *events: on.Event) -> list[do.Action]:
-        actions = [action for event in events for action in self.policy.handle(event, self.now)]
+        actions: list[do.Action] = []
+        for event in events:
+            actions += self.policy.handle(event, self.now)
+            if actions and isinstance(read := actions[-1], do.ReadConfiguration):
+                answer = on.ConfigurationRead(read.because, (FLEET,))
+                actions[-1:] = self.policy.handle(answer, self.now)
         wanted = (do.StartTask, do.StopTask, do.KillTask, do.Exit)
         return [action for action in actions if isinstance(action, wanted)]
 

@@ -10,7 +10,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from signal import SIGTERM
 from typing import Protocol
 
@@ -42,7 +42,7 @@ _VERSION = wire.STAND_CONTROL_VERSION
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """What never changes about a stand."""
+    """What hardly ever changes about a stand: a reload may bring other targets."""
 
     apps: Sequence[tuple[str, str]]
     """Target and mount of each, in the order of the apps' numbers."""
@@ -114,9 +114,14 @@ class Desk:
             outcome="done" if ended.is_done else "failed",
             text=ended.text,
             failure=ended.failure,
+            problems=ended.problems,
         )
         for call in calls:
             call.answer(outcome)
+
+    def on_renewed(self, apps: Sequence[tuple[str, str]]) -> None:
+        """Take note of what the apps are now."""
+        self._standing = replace(self._standing, apps=apps)
 
     def next_deadline(self) -> float | None:
         """Return when `tick` has to be called at the latest, or `None` for no such time."""
@@ -209,7 +214,9 @@ class Desk:
             self._reloads.append(call)
             return
         text = "a reload has been asked for"
-        call.answer(wire.Reloaded(version=_VERSION, outcome="running", text=text, failure=None))
+        call.answer(
+            wire.Reloaded(version=_VERSION, outcome="running", text=text, failure=None, problems=())
+        )
 
     def stop_waiting(self) -> None:
         """Tell those who wait for a reload that none comes: the stand stops."""

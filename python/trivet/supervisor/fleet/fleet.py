@@ -150,12 +150,15 @@ class Fleet:
                     actions.append(self._start_worker(seat, now))
         return actions
 
-    def begin_rollout(self, because: str, now: float) -> Actions:
-        """Load new workers beside the present ones, to replace them all at once."""
-        self._rollout = Rollout(because, now, self._roster.next_generation())
+    def begin_rollout(self, because: str, plan: FleetPlan, now: float) -> Actions:
+        """Load new workers beside the present ones, to replace them all at once.
+
+        The fleet goes by the new plan once they serve, the number of its workers included.
+        """
+        self._rollout = Rollout(because, now, self._roster.next_generation(), plan)
         actions: Actions = []
         for seat in self._roster.seats:
-            worker = self._new_worker(seat, self._rollout.generation, now)
+            worker = self._new_worker(seat, self._rollout.generation, now, plan)
             self._rollout.members.append(worker)
             actions.append(do.StartWorker(worker.number, self._app, worker.generation))
         return actions
@@ -366,10 +369,13 @@ class Fleet:
         seat.worker, seat.retry_at = worker, None
         return do.StartWorker(worker.number, self._app, worker.generation)
 
-    def _new_worker(self, seat: Seat, generation: int, now: float) -> Worker:
+    def _new_worker(
+        self, seat: Seat, generation: int, now: float, plan: FleetPlan | None = None
+    ) -> Worker:
+        plan = plan or self.plan
         worker = self._roster.new_worker(self._stand.next_worker(), seat, generation, now)
-        worker.deadline = now + self.plan.load_s
-        worker.lifetime = self.plan.lifetime.draw(self._random)
+        worker.deadline = now + plan.load_s
+        worker.lifetime = plan.lifetime.draw(self._random)
         return worker
 
     def _offer(self, worker: Worker | None, now: float) -> Actions:
@@ -470,7 +476,21 @@ class Fleet:
         self._roster.generation = rollout.generation
         said = self._say(f"{rollout.because}: reloaded in {now - rollout.started:.2f} s")
         self.outcome = do.ReloadEnded(is_done=True, text=said.text, failure=None)
-        return [*actions, said]
+        return [*actions, said, *self._go_by(rollout, now)]
+
+    def _go_by(self, rollout: Rollout, now: float) -> Actions:
+        """Take the plan of a rollout that is done; a number that did not change stays scaled."""
+        before, self.plan = self.plan, rollout.plan
+        self.loaded = next((each.loaded for each in rollout.members if each.loaded), self.loaded)
+        self._overdues.folder = self.plan.folder
+        limits = before.workers, before.max_workers
+        workers = self.plan.workers
+        if limits == (workers, self.plan.max_workers):
+            return []
+        self._upkeep = Upkeep(least=workers, most=max(workers, self.plan.max_workers))
+        if before.workers == workers or len(self._roster.seats) == workers:
+            return []
+        return self.change_seats(on.WorkersAsked(count=workers), now)
 
     def _end_rollout(self, now: float) -> Actions:
         """Give the new workers up; the present ones go on."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from trivet.supervisor.fleet.backoff import Backoff
 from trivet.supervisor.fleet.lifetime import Lifetime
+from trivet.supervisor.fleet.plan import FleetPlan
 from trivet.wire.worker_control import Loaded, LoadFailure
 
 
@@ -106,6 +107,8 @@ class Rollout:
     because: str
     started: float
     generation: int
+    plan: FleetPlan
+    """What they are started from, and what the fleet goes by once they serve."""
     members: list[Worker] = field(default_factory=list)
     failure: LoadFailure | None = None
     """Why one of them did not load the app."""

@@ -51,7 +51,7 @@ class Overdues:
 
     def __init__(self, grace_s: float, folder: Path) -> None:
         self._answer_s = min(ANSWER_S, grace_s / 2)
-        self._folder = folder
+        self.folder = folder
         self._requests: dict[tuple[int, int], _Request] = {}
 
     def begin(self, event: on.RequestOverdue, now: float) -> Actions:
@@ -93,7 +93,7 @@ class Overdues:
 
     def read(self, event: on.StacksRead) -> Actions:
         """Say where the threads of a worker are that does not answer."""
-        shown = [stacks.shown(stack, self._folder) for stack in stacks.dumped(event.text)]
+        shown = [stacks.shown(stack, self.folder) for stack in stacks.dumped(event.text)]
         lines = [line for line in dict.fromkeys(shown) if line]
         actions: Actions = []
         for request in self._of(event.worker):

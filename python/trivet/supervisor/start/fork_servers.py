@@ -54,10 +54,10 @@ _CODES = {
 class Host(Protocol):
     """What the stand does for its fork servers."""
 
-    def start_fork_server(self, app: int) -> spawn.ForkServerProcess:
+    def start_fork_server(self, key: Key) -> spawn.ForkServerProcess:
         """Start a process; raises `OSError`."""
 
-    def preload_message(self, app: int) -> fork_control.Preload:
+    def preload_message(self, key: Key) -> fork_control.Preload:
         """Say what it is to import."""
 
     def watch(self, channel: LineSocket, callback: Callable[[], None]) -> None:
@@ -177,9 +177,9 @@ class ForkServers:
         return next((key for key, each in self._servers.items() if each is server), None)
 
     def _start(self, key: Key) -> _Server:
-        process = self._host.start_fork_server(key[0])
+        process = self._host.start_fork_server(key)
         server = self._servers[key] = _Server(process)
-        process.control.send(fork_control.encode(self._host.preload_message(key[0])))
+        process.control.send(fork_control.encode(self._host.preload_message(key)))
         self._host.watch(process.control, lambda: self._read(self._key(server), server))
         self._host.collect_output(process)
         return server
@@ -191,7 +191,7 @@ class ForkServers:
         spawn.send_signal(server.process.process, number)
 
     def _fork(self, app: int, server: _Server, start: Start) -> None:
-        worker, descriptors = spawn.prepare_fork(app)
+        worker, descriptors = spawn.prepare_fork(app, start.threads)
         server.unborn[start.worker] = worker
         server.process.control.send(
             fork_control.encode(fork_control.Fork(start=start)), descriptors

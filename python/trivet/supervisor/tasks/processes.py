@@ -84,7 +84,11 @@ def _environment(configured: ConfiguredTask, around: spawn.Surroundings) -> dict
 
 
 class TaskProcesses:
-    """The processes that are there, each by the number of its task."""
+    """The processes that are there, each by the number of its task.
+
+    Attributes:
+        plans: what the next of them are started from, by number.
+    """
 
     def __init__(
         self,
@@ -93,14 +97,14 @@ class TaskProcesses:
         push: Callable[[on.Event], None],
     ) -> None:
         """Take up the work; `push` gives an event to the policy."""
-        self._plans = plans
+        self.plans = plans
         self._output = output
         self._push = push
         self._running: dict[int, subprocess.Popen[bytes]] = {}
 
     def start(self, action: do.StartTask) -> None:
         """Start a task, in a session of its own."""
-        plan = self._plans[action.task]
+        plan = self.plans[action.task]
         around = plan.around
         try:
             process = subprocess.Popen(
