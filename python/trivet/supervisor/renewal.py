@@ -4,10 +4,10 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from trivet.config import Loaded
-from trivet.config.discovery import discover
+from trivet.config import ConfiguredApp, Loaded
+from trivet.config.discovery import Discovered, discover
 from trivet.config.renewal import renewed
-from trivet.errors import ConfigError, Notice
+from trivet.errors import AppLoadError, ConfigError, Notice
 from trivet.supervisor.plan import Plan, renewed_plan
 
 
@@ -28,9 +28,12 @@ class Renewed:
 class Renewer:
     """Knows how the configuration was loaded, and what of it is in force."""
 
-    def __init__(self, loaded: Loaded, again: Callable[[], Loaded]) -> None:
+    def __init__(
+        self, loaded: Loaded, found: Sequence[Discovered], again: Callable[[], Loaded]
+    ) -> None:
         """Begin with what the stand was started from; `again` loads it as that was loaded."""
         self._loaded = loaded
+        self._found = list(found)
         self._again = again
 
     def read(self, plan: Plan) -> Renewed:
@@ -38,7 +41,7 @@ class Renewer:
 
         Raises:
             ConfigError: The configuration has errors; nothing has changed.
-            AppLoadError: An app is not there; nothing has changed.
+            AppLoadError: An app that is named anew is not there; nothing has changed.
         """
         try:
             after = self._again()
@@ -47,8 +50,18 @@ class Renewer:
             text = f"the configuration cannot be read: {error.strerror or error}{where}"
             raise ConfigError(text, code="config.file_missing") from error
         renewal = renewed(self._loaded, after)
-        apps = [discover(app, os.environ) for app in renewal.loaded.apps]
+        apps = [self._find(number, app) for number, app in enumerate(renewal.loaded.apps)]
         made = renewed_plan(plan, renewal.loaded, apps)
         notices = [each for each in after.notices if each not in self._loaded.notices]
-        self._loaded = renewal.loaded
+        self._loaded, self._found = renewal.loaded, apps
         return Renewed(plan=made, changed=renewal.changed, pending=renewal.pending, notices=notices)
+
+    def _find(self, number: int, app: ConfiguredApp) -> Discovered:
+        """Find an app; where it cannot be, but was, its new worker says why, and only that."""
+        try:
+            return discover(app, os.environ)
+        except AppLoadError:
+            before = self._loaded.apps[number]
+            if (app.settings.app, app.folder) != (before.settings.app, before.folder):
+                raise
+            return self._found[number]

@@ -50,7 +50,7 @@ def run(
             listener.give_to(identity)
         plan = make_plan(loaded, apps, opened)
         with pid_file(server.pidfile):
-            return Stand(plan, programs or Programs(), Renewer(loaded, again)).run()
+            return Stand(plan, programs or Programs(), Renewer(loaded, apps, again)).run()
     finally:
         for listener in opened:
             listener.close()

@@ -1,5 +1,6 @@
 """The state machine, without processes: events in, actions out, and a clock that tests move."""
 
+import dataclasses
 import signal
 from collections.abc import Iterable
 from pathlib import Path
@@ -358,6 +359,41 @@ def test_the_same_failure_is_shown_again_after_a_good_load() -> None:
     table.happens(on.ReloadAsked("b"), on.WorkerLoaded(3, LOADED))
     table.happens(on.ReloadAsked("c"))
     assert do.ShowFailure(FAILURE) in table.happens(on.WorkerFailed(4, FAILURE))
+
+
+def test_a_configuration_with_errors_starts_nothing() -> None:
+    table = Table.serving(workers=1)
+    actions = table.policy.handle(on.ReloadAsked("SIGHUP"), table.now)
+    assert actions == [do.ReloadBegan(), do.Notify("reloading"), do.ReadConfiguration("SIGHUP")]
+    assert table.happens(on.ReloadAsked("app.py changed")) == []
+    refused = on.ConfigurationRefused("SIGHUP", problems=(FAILURE,), failure=None)
+    text = "SIGHUP: not reloaded, all goes on as it was"
+    assert table.policy.handle(refused, table.now) == [
+        do.Say(text, "error"),
+        do.ReloadEnded(is_done=False, text=text, failure=None, problems=(FAILURE,)),
+        do.Notify("ready"),
+        do.ReloadBegan(),
+        do.Notify("reloading"),
+        do.ReadConfiguration("app.py changed"),
+    ]
+
+
+def test_the_number_of_workers_of_a_new_plan_follows_the_reload() -> None:
+    table = Table.serving(workers=1)
+    table.plan = dataclasses.replace(table.plan, workers=2)
+    table.happens(on.ReloadAsked("SIGHUP"))
+    assert do.StartWorker(3, 0, 2) in table.happens(on.WorkerLoaded(2, LOADED))
+    assert "2 workers from now on" in table.said()
+
+
+def test_a_new_plan_that_does_not_load_is_forgotten() -> None:
+    table = Table.serving(workers=1)
+    table.plan = dataclasses.replace(table.plan, workers=2, load_s=7)
+    table.happens(on.ReloadAsked("SIGHUP"), on.WorkerFailed(2, FAILURE))
+    table.happens(on.WorkerExited(2, death()))
+    table.happens(on.WorkerExited(1, death()))
+    table.passes(0.1)
+    assert (table.policy.next_deadline(), len(table.actions)) == (table.now + 120, 1)
 
 
 def test_a_reload_asked_for_during_a_reload_follows_it() -> None:
