@@ -182,3 +182,24 @@ def test_reloads_that_change_something_lose_no_request(serve: Serve, project: Pr
         load.wait_for_more(6)
     assert load.failures == []
     assert set(load.bodies) <= {"one", "g1", "g2", "g3", "g4"}
+
+
+def test_touching_a_file_reloads(serve: Serve, project: Project) -> None:
+    stand = begin(serve, project, "--touch-reload", "again")
+    project.write(config("two"))
+    (project.folder / "again").touch()
+    wait_for_reloads(stand, 1)
+    assert stand.get("/").text == "two"
+    project.write(config("three"))
+    os.utime(project.folder / "again", (1, 1))
+    wait_for_reloads(stand, 2)
+    assert (stand.get("/").text, "again touched: reloaded" in stand.err.text()) == ("three", True)
+
+
+def test_a_file_to_touch_that_the_reload_brings_counts(serve: Serve, project: Project) -> None:
+    stand = begin(serve, project)
+    project.write(config("two", "[reload]\ntouch = 'again'\n"))
+    assert project.run("reload").code == 0
+    project.write({**config("three", "[reload]\ntouch = 'again'\n"), "again": ""})
+    wait_for_reloads(stand, 2)
+    assert stand.get("/").text == "three"

@@ -1,4 +1,4 @@
-"""`[reload]`: new workers when the source changes, for development."""
+"""`[reload]`: when new workers take over by themselves: on changes, or at a touch."""
 
 from pathlib import Path
 from typing import Annotated
@@ -53,3 +53,14 @@ class Reload(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             applies="reload",
         ),
     ] = (".git", ".venv", "__pycache__", "node_modules")
+
+    touch: Annotated[
+        Path | None,
+        Option(
+            doc="File whose touching reloads, as `trivet reload` does; it may come later.",
+            why="uWSGI has it: whoever may write a file needs no signal and no control socket.",
+            flag="--touch-reload",
+            metavar="FILE",
+            applies="reload",
+        ),
+    ] = None

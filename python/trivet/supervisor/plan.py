@@ -69,6 +69,8 @@ class Plan:
     """As whom the edge runs; `None` for who the supervisor is."""
     watch: tuple[Sequence[Path], Sequence[str], Sequence[str]] | None
     """Folders, and the patterns of names that count and that do not; `None` for no watching."""
+    touch: Path | None
+    """File whose touching reloads."""
     screen: Screen
     voice: Voice
 
@@ -94,6 +96,7 @@ def make_plan(loaded: Loaded, apps: Sequence[Discovered], listeners: Sequence[Li
         incidents=loaded.settings.incidents,
         identity=identity_of(loaded.settings.server.user, loaded.settings.server.group),
         watch=_watch(loaded),
+        touch=loaded.settings.reload.touch,
         screen=_screen(loaded, apps, listeners),
         voice=_voice(loaded),
     )
@@ -107,7 +110,11 @@ def renewed_plan(plan: Plan, loaded: Loaded, apps: Sequence[Discovered]) -> Plan
     """
     plans = [_app_plan(configured, app) for configured, app in zip(loaded.apps, apps, strict=True)]
     return dataclasses.replace(
-        plan, apps=plans, tasks=_task_plans(loaded, plans), watch=_watch(loaded)
+        plan,
+        apps=plans,
+        tasks=_task_plans(loaded, plans),
+        watch=_watch(loaded),
+        touch=loaded.settings.reload.touch,
     )
 
 

@@ -36,7 +36,7 @@ from trivet.supervisor.screen import time_of_day
 from trivet.supervisor.signals import STOP_SIGNALS, SignalSocket
 from trivet.supervisor.start.fork_servers import ForkServers, Key
 from trivet.supervisor.tasks.processes import TaskProcesses
-from trivet.supervisor.watch import Watcher, describe_changes
+from trivet.supervisor.watch import TouchFile, Watcher, describe_changes
 from trivet.wire import WIRE_VERSION, control, fork_control, worker_control
 from trivet.wire.line_socket import LineSocket, LineTooLongError
 from trivet.wire.record import RecordError
@@ -82,6 +82,7 @@ class Stand:
         self._had_terminal = os.isatty(_STDERR)
         self._voice = plan.voice.at_start()
         self._watcher: Watcher | None = None
+        self._touch: TouchFile | None = None
         standing = Standing(
             apps=[(app.target.name, app.mount) for app in plan.apps],
             addresses=[address for address, _ in plan.screen.serving],
@@ -109,6 +110,7 @@ class Stand:
         try:
             self._open_control()
             self._watch_files()
+            self._watch_touch()
             self._carry_out(self._policy.start(time.monotonic()))
             while self._exit_code is None:
                 self._turn(self._timeout())
@@ -190,6 +192,7 @@ class Stand:
             self._box.next_deadline(),
             self._control.next_deadline() if self._control else None,
             self._gauge.next_deadline() if self._gauge else None,
+            self._touch.next_look if self._touch else None,
         ]
         deadline = min((time for time in times if time is not None), default=None)
         return None if deadline is None else max(0.0, deadline - time.monotonic())
@@ -222,10 +225,16 @@ class Stand:
             self._watcher = Watcher(*self._plan.watch, self._signals.wake)
             self._watcher.start()
 
+    def _watch_touch(self) -> None:
+        path = self._plan.touch
+        self._touch = TouchFile(path, time.monotonic()) if path else None
+
     def _look_for_changes(self) -> None:
         if self._watcher and self._plan.watch and (changed := self._watcher.take()):
             because = describe_changes(changed, self._plan.watch[0])
             self._events.append(on.ReloadAsked(because))
+        if self._touch and self._plan.touch and self._touch.is_touched(time.monotonic()):
+            self._events.append(on.ReloadAsked(f"{self._plan.touch.name} touched"))
 
     # Processes
 
@@ -539,7 +548,7 @@ class Stand:
 
     def _renew(self, renewed: Renewed) -> None:
         """Take another plan: for the next generation, and for what watches the files."""
-        watched, self._plan = self._plan.watch, renewed.plan
+        before, self._plan = self._plan, renewed.plan
         for notice in renewed.notices:
             self.tell(notice)
         if renewed.changed:
@@ -550,8 +559,10 @@ class Stand:
             self._say(do.Say(f"configuration: {self._pending}", "warning"))
         if any(app.preload for app in self._plan.apps):
             spawn.adopt_orphans()
-        if self._plan.watch != watched:
+        if self._plan.watch != before.watch:
             self._watch_files()
+        if self._plan.touch != before.touch:
+            self._watch_touch()
         if self._gauge is None and any(app.fleet.is_measured for app in self._plan.apps):
             self._gauge = Gauge(len(self._plan.apps), time.monotonic())
 

@@ -113,6 +113,23 @@ class Wanted:
         return any(fnmatch.fnmatch(part, pattern) for pattern in self._exclude)
 
 
+class TouchFile:
+    """A file that is looked at every second, by the supervisor's own loop."""
+
+    def __init__(self, path: Path, now: float) -> None:
+        self._path = path
+        self._before = _stamp(str(path))
+        self.next_look = now + POLL_S
+
+    def is_touched(self, now: float) -> bool:
+        """Look, if it is time: whether it has been written or made since the last look."""
+        if now < self.next_look:
+            return False
+        self.next_look = now + POLL_S
+        before, self._before = self._before, _stamp(str(self._path))
+        return bool(self._before) and self._before != before
+
+
 def describe_changes(names: Sequence[str], folders: Sequence[Path]) -> str:
     """Return `app.py changed`, or `app.py and 3 more changed`."""
     first = Path(names[0])

@@ -64,6 +64,7 @@ def main(options: dict[str, Any]) -> int:
         identity=None,
         incidents=Settings().incidents,
         watch=([folder], ["*.py"], ["__pycache__"]) if options["watch"] else None,
+        touch=None,
         screen=Screen(
             apps=[
                 AppLine(
