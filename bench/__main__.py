@@ -18,6 +18,8 @@ from bench.verbs import install
 from bench.verbs.accidents import PLAYERS, accidents
 from bench.verbs.idle import idle
 from bench.verbs.memory import memory
+from bench.verbs.mix import mix
+from bench.verbs.soak import soak
 from bench.verbs.start import start
 from bench.verbs.upload import upload
 from bench.workloads import WORKLOADS
@@ -104,7 +106,14 @@ def sections(options: argparse.Namespace, servers: list[Server]) -> Iterator[Sec
     if options.verb == "memory":
         yield memory(options.trivet, tell)
         return
+    if options.verb == "mix":
+        wsgi = [server for server in servers if "wsgi" in server.interfaces]
+        yield mix(chosen(wsgi, options.servers), options.rounds, options.seconds, tell)
+        return
     fit = chosen(servers, options.servers or [TRIVET])
+    if options.verb == "soak":
+        yield soak(fit[0], options.seconds, tell)
+        return
     if options.verb == "idle":
         yield idle(fit, options.connections, tell)
     else:
@@ -163,6 +172,11 @@ def parser() -> argparse.ArgumentParser:
     runs = verb(verbs, "start", "time from exec to the first answer")
     runs.add_argument("--runs", type=int, default=10, help="default 10")
     verb(verbs, "memory", "what Trivet's processes cost, and what `--preload` saves")
+    mixed = verb(verbs, "mix", "fast views beside slow ones: the latency of each")
+    mixed.add_argument("--rounds", type=int, default=3, help="default 3")
+    mixed.add_argument("--seconds", type=int, default=4, help="of one turn; default 4")
+    soaked = verb(verbs, "soak", "kills and reloads under load (Trivet alone)")
+    soaked.add_argument("--seconds", type=int, default=60, help="of each; default 60")
     verb(verbs, "accidents", "five accidents, and what clients see of them")
     verb(verbs, "page", "write docs/benchmarks.md from bench/results again")
     return top
