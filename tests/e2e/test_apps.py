@@ -11,7 +11,7 @@ from tests.e2e.stand import Stand
 from tests.waiting import wait_until
 
 SHOP = """
-import os
+import os, time
 from flask import Flask, request, url_for
 
 app = Flask(__name__)
@@ -25,17 +25,24 @@ def index():
 def cart():
     return "cart"
 
+@app.get("/sleep")
+def long_one():
+    time.sleep(3)  # slow on purpose
+    return "slept"
+
 @app.get("/die")
 def die():
     os._exit(9)
 """
 
 BLOG = """
-import os
+import asyncio, os
 
 async def app(scope, receive, send):
     if scope["type"] != "http":
         raise RuntimeError("no lifespan here")
+    if scope["path"] == "/slow":
+        await asyncio.sleep(0.5)  # slow on purpose
     text = f'{scope["root_path"]}|{scope["path"]}|{os.getcwd()}|{os.environ["STAGE"]}'
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": text.encode()})
@@ -111,6 +118,14 @@ def test_an_app_that_cannot_reload_goes_on_while_the_other_is_new(
     wait_until(lambda: "+" in stand.get("/").text, stand.describe)
     stand.wait_for_text("shop: SIGHUP: not loaded, still serving the version of")
     assert stand.get("/shop/cart").text == "cart"
+
+
+def test_each_app_has_its_own_time_for_a_request(serve: Serve, folder: Path) -> None:
+    timed = FILE.replace('path = "/shop"', 'path = "/shop"\ntimeout = "300ms"')
+    (folder / "trivet.toml").write_text(timed)
+    stand = serve(folder)
+    assert stand.get("/shop/sleep").status == 504
+    assert stand.get("/slow").text.split("|")[1] == "/slow"
 
 
 def test_a_path_of_no_app_is_not_found(serve: Serve, folder: Path) -> None:

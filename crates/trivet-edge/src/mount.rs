@@ -10,6 +10,8 @@ use crate::pool::Pool;
 #[derive(Debug)]
 pub(crate) struct MountedApp {
     mount: Vec<u8>,
+    /// For the head of a response, from the arrival of its request, in µs; 0 for ever.
+    pub(crate) request_us: u64,
     /// Its workers and queue.
     pub(crate) pool: Arc<Pool>,
 }
@@ -42,6 +44,7 @@ impl Mounts {
         let mounted = |app: &App| {
             Arc::new(MountedApp {
                 mount: app.mount.as_bytes().to_vec(),
+                request_us: u64::from(app.request_ms) * 1000,
                 pool: Arc::new(
                     Pool::new(app.queue, app.window, response_memory)
                         .with_concurrency(app.concurrency),
@@ -108,6 +111,7 @@ mod tests {
             mount: (*mount).to_owned(),
             queue: 1,
             concurrency: None,
+            request_ms: 0,
             window: 0,
         };
         Mounts::new(&paths.iter().map(app).collect::<Vec<_>>(), 0)

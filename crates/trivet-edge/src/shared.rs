@@ -44,7 +44,8 @@ pub(crate) struct RoutePolicy {
     pub(crate) buffers_request: bool,
     pub(crate) body_bytes: u64,
     /// From a request's arrival to the head of its response, µs; 0 for ever.
-    pub(crate) timeout_us: u64,
+    /// `None` for the app's own.
+    pub(crate) timeout_us: Option<u64>,
     pub(crate) cancel_on_disconnect: bool,
 }
 
@@ -96,7 +97,6 @@ impl Shared {
         let access_log = open_access_log(&config.access_log)?;
         let response_memory = u64::from(config.buffers.response_memory_bytes);
         let body_bytes = config.limits.request_body_bytes;
-        let request_ms = config.timeouts.request_ms;
         let route = |route: &edge_config::Route| {
             let path = route.path.strip_suffix('*');
             RoutePolicy {
@@ -104,7 +104,9 @@ impl Shared {
                 path: path.unwrap_or(&route.path).into(),
                 buffers_request: route.request_buffering.unwrap_or(true),
                 body_bytes: route.request_body_bytes.unwrap_or(body_bytes),
-                timeout_us: u64::from(route.timeout_ms.unwrap_or(request_ms)) * 1000,
+                timeout_us: route
+                    .timeout_ms
+                    .map(|timeout_ms| u64::from(timeout_ms) * 1000),
                 cancel_on_disconnect: route.cancel_on_disconnect.unwrap_or(false),
             }
         };
@@ -133,7 +135,7 @@ impl Shared {
                 is_prefix: true,
                 buffers_request: true,
                 body_bytes,
-                timeout_us: u64::from(request_ms) * 1000,
+                timeout_us: None,
                 cancel_on_disconnect: false,
             },
             access_log,

@@ -90,8 +90,6 @@ pub struct Timeouts {
     pub write_stall_ms: u32,
     /// Longest wait of a request in the queue (503).
     pub queue_wait_ms: u32,
-    /// For the head of a response, from the arrival of its request (504); 0 for ever.
-    pub request_ms: u32,
     /// For more of a response whose head is out, while its client waits; 0 for ever.
     pub response_stall_ms: u32,
     /// For an interrupted request to let go of its thread, before its process is replaced.
@@ -202,6 +200,9 @@ pub struct App {
     /// Requests that one process may hold, the running one included and long-running ones
     /// aside; 0 chooses by service time.
     pub window: u16,
+    /// For the head of a response, from the arrival of its request (504); 0 for ever. A route
+    /// may say otherwise.
+    pub request_ms: u32,
 }
 
 /// A policy by path.
@@ -214,7 +215,7 @@ pub struct Route {
     pub request_buffering: Option<bool>,
     /// Bytes of a request's content (413).
     pub request_body_bytes: Option<u64>,
-    /// As [`Timeouts::request_ms`]; `null` for that.
+    /// As [`App::request_ms`]; `null` for that.
     pub timeout_ms: Option<u32>,
     /// Whether a request that runs is interrupted when its client leaves.
     pub cancel_on_disconnect: Option<bool>,

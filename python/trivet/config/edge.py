@@ -64,7 +64,6 @@ def _timeouts(settings: Settings) -> edge_config.Timeouts:
         write_stall_ms=timeouts.write_stall.milliseconds,
         queue_wait_ms=timeouts.queue_wait.milliseconds,
         linger_ms=timeouts.linger.milliseconds,
-        request_ms=timeouts.request.milliseconds,
         response_stall_ms=timeouts.response_stall.milliseconds,
         interrupt_grace_ms=timeouts.interrupt_grace.milliseconds,
     )
@@ -119,6 +118,7 @@ def _app(name: str, settings: Settings) -> edge_config.App:
         queue=settings.limits.queue,
         concurrency=settings.limits.concurrency,
         window=settings.server.window,
+        request_ms=settings.timeouts.request.milliseconds,
     )
 
 

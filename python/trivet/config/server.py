@@ -297,6 +297,7 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             flag="--user",
             aliases=("--uid",),
             metavar="USER",
+            in_app="user",
         ),
     ] = None
 
@@ -308,6 +309,7 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             flag="--group",
             aliases=("--gid",),
             metavar="GROUP",
+            in_app="group",
         ),
     ] = None
 

@@ -25,6 +25,7 @@ class Timeouts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             maximum="1d",
             zero="off",
             spec="RFC 9110 section 15.6.5",
+            in_app="timeout",
         ),
     ] = Duration("30s")
 

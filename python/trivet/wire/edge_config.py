@@ -66,9 +66,8 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Bytes per second that a request body must reach on average."""
     write_stall_ms: U32
     queue_wait_ms: U32
-    request_ms: U32
-    """0 for ever, as with the next one."""
     response_stall_ms: U32
+    """0 for ever."""
     interrupt_grace_ms: U32
     linger_ms: U32
 
@@ -130,6 +129,8 @@ class App(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """Requests that may wait and run at once, WebSockets included; `None` for any number."""
     window: U16
     """Requests that a process may hold, the running one included; 0 chooses by service time."""
+    request_ms: U32
+    """For the head of a response, from the arrival of its request; 0 for ever."""
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -140,7 +141,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     request_buffering: bool | None
     request_body_bytes: U64 | None
     timeout_ms: U32 | None
-    """In place of `request_ms`; 0 for ever."""
+    """In place of the app's `request_ms`; 0 for ever."""
     cancel_on_disconnect: bool | None
 
 

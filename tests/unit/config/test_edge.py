@@ -35,7 +35,6 @@ def test_the_defaults_become_this_document() -> None:
             "write_stall_ms": 60000,
             "queue_wait_ms": 10000,
             "linger_ms": 2000,
-            "request_ms": 30000,
             "response_stall_ms": 300000,
             "interrupt_grace_ms": 5000,
         },
@@ -58,7 +57,16 @@ def test_the_defaults_become_this_document() -> None:
         "underscores": "drop",
         "access_log": {"format": "text", "colour": False, "path": None},
         "server_field": "Trivet",
-        "apps": [{"name": "app:app", "mount": "", "queue": 1024, "concurrency": None, "window": 0}],
+        "apps": [
+            {
+                "name": "app:app",
+                "mount": "",
+                "queue": 1024,
+                "concurrency": None,
+                "window": 0,
+                "request_ms": 30_000,
+            }
+        ],
         "routes": [],
     }
 
@@ -69,8 +77,9 @@ def test_a_route_may_have_a_time_of_its_own_or_none(load_in: Load, project: Path
         '[[route]]\npath = "/a"\ntimeout = "2m"\ncancel_on_disconnect = true\n'
         '[[route]]\npath = "/b"\ntimeout = "off"\n[[route]]\npath = "/c"\n'
     )
-    config = to_edge_config(load_in().settings, [LISTENER], apps=())
-    assert (config.timeouts.request_ms, config.timeouts.response_stall_ms) == (0, 0)
+    settings = load_in().settings
+    config = to_edge_config(settings, [LISTENER], apps=[("app:app", settings)])
+    assert (config.apps[0].request_ms, config.timeouts.response_stall_ms) == (0, 0)
     assert [each.timeout_ms for each in config.routes] == [120_000, 0, None]
     assert [each.cancel_on_disconnect for each in config.routes] == [True, None, None]
 

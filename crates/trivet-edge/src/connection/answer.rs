@@ -86,7 +86,7 @@ impl Connection {
             // Its time begins when it is there, however slowly it came.
             record.received_us = now_us();
         }
-        record.due_us = self.due_us(record.received_us);
+        record.due_us = self.due_us(&app, record.received_us);
         let frame = self.frame(&app, &record, &content);
         let descriptor = match &content {
             Content::File(file) => match file.reopen() {

@@ -335,7 +335,6 @@ mod tests {
             body_minimum_rate: rate,
             write_stall_ms: 0,
             queue_wait_ms: 0,
-            request_ms: 0,
             response_stall_ms: 0,
             interrupt_grace_ms: 0,
             linger_ms: 0,

@@ -14,12 +14,14 @@ use super::log::Record;
 use super::relay::RelayEnd;
 use crate::clock::now_us;
 use crate::exchange::{Exchange, Reply};
+use crate::mount::MountedApp;
 use crate::pool::{Patience, Pool};
 
 impl Connection {
     /// When the present request's time is over, if it arrived at `received_us`; 0 for never.
-    pub(super) fn due_us(&self, received_us: u64) -> u64 {
-        match self.shared.route(&self.admitted.path).timeout_us {
+    pub(super) fn due_us(&self, app: &MountedApp, received_us: u64) -> u64 {
+        let route = self.shared.route(&self.admitted.path);
+        match route.timeout_us.unwrap_or(app.request_us) {
             0 => 0,
             timeout_us => received_us + timeout_us,
         }
