@@ -416,10 +416,25 @@ def test_an_app_that_sends_less_than_it_promised_is_cut_off(stand: Stand, client
     assert line_of(stand, client)["status"] == 200
 
 
-def test_an_app_that_sends_more_than_it_promised_adds_nothing(client: Client) -> None:
+def test_an_app_that_sends_more_than_it_promised_gets_nothing_out(client: Client) -> None:
     client.send(request("GET", "/do/short?sent=14"), request("GET", "/next"))
-    assert client.answer().body == b"x" * 10
+    answer = client.answer()
+    assert (answer.status, b"xxx" in answer.body) == (500, False)
     assert client.answer().json()["path"] == "/next"
+
+
+def test_an_app_that_sends_more_than_it_promised_behind_its_head_is_cut_off(
+    stand: Stand, client: Client, tmp_path: Path
+) -> None:
+    fifo = make_fifo(tmp_path)
+    client.send(request("GET", f"/do/short?sent=4&then=14&fifo={fifo}"), request("GET", "/next"))
+    assert (client.head().status, client.exactly(4)) == (200, b"xxxx")
+    release(fifo)
+    # Neither what was too much, nor anything that could be taken for it: the next answer.
+    with pytest.raises((CutOffError, ConnectionResetError)):
+        client.exactly(7)
+    line = line_of(stand, client)
+    assert (line["status"], "sent more" in line["error"]) == (200, True)
 
 
 def test_two_slow_readers_get_each_their_own(stand: Stand, tmp_path: Path) -> None:

@@ -158,10 +158,12 @@ def do_raise(environ: Environ, start: Start, query: dict[str, str]) -> Iterator[
 
 
 def do_short(environ: Environ, start: Start, query: dict[str, str]) -> Iterator[bytes]:
-    """Promise 10 bytes and send fewer or more."""
+    """Promise 10 bytes and send fewer or more, all at once or the rest when told to."""
     del environ
     start("200 OK", [("Content-Length", "10")])
-    return iter([b"x" * int(query["sent"]), b""])
+    yield b"x" * int(query["sent"])
+    wait_for(query)
+    yield b"x" * int(query.get("then", "0"))
 
 
 def do_upload(environ: Environ, start: Start, query: dict[str, str]) -> list[bytes]:
