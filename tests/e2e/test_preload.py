@@ -42,6 +42,21 @@ async def app(scope, receive, send):
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": body})
 """
+ENDLESS = """
+import asyncio, ctypes, pathlib
+
+async def app(scope, receive, send):
+    if scope["type"] != "http":
+        return
+    pathlib.Path("begun").touch()
+    while scope["path"] == "/waits":
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            pass
+    # A call that keeps the interpreter lock: no thread of the worker sees anything any more.
+    ctypes.PyDLL(None).sleep(3600)
+"""
 BIG = (
     """
 BLOB = bytes(range(256)) * (100 * 4096)
@@ -177,6 +192,25 @@ def test_nothing_is_left_when_the_supervisor_is_killed(serve: Serve) -> None:
     everybody = [*stand.children("preload"), *stand.children("worker"), *stand.children("edge")]
     stand.process.kill()
     wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in everybody), stand.describe)
+
+
+@pytest.mark.parametrize("way", ["waits", "holds"])
+def test_a_worker_that_never_ends_goes_with_a_killed_supervisor(
+    serve: Serve, project: Project, way: str
+) -> None:
+    project.write({"app.py": ENDLESS})
+    stand = serve(project.folder, "--workers", "1", *QUIET)
+    [worker] = stand.children("worker")
+    everybody = [worker, *stand.children("preload"), *stand.children("edge")]
+    with stand.socket() as client:
+        client.sendall(f"GET /{way} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        wait_until((project.folder / "begun").exists, stand.describe)
+        # One that is stopping already does not look for its supervisor any more.
+        os.kill(worker, signal.SIGTERM)
+        stand.process.kill()
+        wait_until(
+            lambda: not any(Path(f"/proc/{pid}").exists() for pid in everybody), stand.describe
+        )
 
 
 def test_it_works_as_the_first_process_of_a_namespace(serve: Serve) -> None:

@@ -3,7 +3,8 @@
 Strategy: it has one thread and no event loop, and imports everything that a worker needs; then the
 collector is told to leave all of it alone (`gc.freeze`), so that workers go on sharing its memory.
 A worker is forked twice removed: the process in between ends at once, so the worker becomes a
-child of the supervisor, which is a child subreaper (prctl(2)) and reaps it like any other.
+child of the supervisor, which is a child subreaper (prctl(2)) and reaps it like any other, and
+the kernel kills it with the supervisor like any other.
 """
 
 import argparse
@@ -13,11 +14,13 @@ import os
 import select
 import socket
 import sys
+import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from trivet import _trivet
 from trivet.errors import AppLoadError
 from trivet.wire import fork_control, worker_control
 from trivet.wire.line_socket import LineSocket
@@ -25,6 +28,9 @@ from trivet.worker import garbage, process
 from trivet.worker.loading import LoadedApp, load_app
 from trivet.worker.start import hooks
 from trivet.worker.start.openings import Openings
+
+ADOPTION_LOOK_S = 0.000_5
+"""How often a worker looks whether the process in between is gone, which ends at once."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -97,6 +103,7 @@ def _fork_worker(
         with contextlib.suppress(Exception):  # the app may have put anything there
             stream.flush()
     reader, writer = os.pipe()
+    supervisor = os.getppid()
     try:
         middle = _fork()
     except OSError as error:
@@ -108,9 +115,9 @@ def _fork_worker(
         return None
     if middle == 0:
         os.close(reader)
-        if _fork_again(writer):
-            control.close()
-            return _settled(start, descriptors)
+        _fork_again(writer, supervisor)
+        control.close()
+        return _settled(start, descriptors)
     os.close(writer)
     _close_all(descriptors)
     told = _read_to_end(reader)
@@ -124,19 +131,32 @@ def _fork_worker(
     return None
 
 
-def _fork_again(writer: int) -> bool:
-    """Fork the worker: true in it; the process in between tells its number and ends here."""
+def _fork_again(writer: int, supervisor: int) -> None:
+    """Fork the worker, and return in it; the process in between tells its number and ends here."""
+    between = os.getpid()
     try:
         pid = _fork()
         if pid == 0:
             os.close(writer)
-            return True
+            _belong_to(supervisor, between)
+            return
         told = f"{pid} "
     except OSError as error:
         told = f"0 {error.strerror}"
     with contextlib.suppress(OSError):
         os.write(writer, told.encode())
     os._exit(0)
+
+
+def _belong_to(supervisor: int, between: int) -> None:
+    """End with the supervisor from now on, and at once if it is gone."""
+    # What the kernel is told to do at the end of a parent, it would do at the end of the process
+    # in between; and no fork inherits it.
+    while (parent := os.getppid()) == between:
+        time.sleep(ADOPTION_LOOK_S)
+    _trivet.die_with_parent()
+    if parent != supervisor or os.getppid() != supervisor:
+        os._exit(1)
 
 
 def _fork() -> int:
