@@ -55,7 +55,7 @@ async def app(scope, receive, send):
         except asyncio.CancelledError:
             pass
     # A call that keeps the interpreter lock: no thread of the worker sees anything any more.
-    ctypes.PyDLL(None).sleep(3600)
+    ctypes.PyDLL(None).sleep(3600)  # slow on purpose
 """
 BIG = (
     """
