@@ -42,7 +42,7 @@ def main(argv: Sequence[str]) -> int:
     control = LineSocket(socket.socket(fileno=options.control_fd))
     line = first_line(control)
     start = worker_control.decode_to_worker(line) if line else None
-    if not isinstance(start, worker_control.Start):
+    if not isinstance(start, worker_control.Start) or _is_orphan(control):
         return 0
     for descriptor in (start.link_fd, start.claim_fd, start.doorbell_fd):
         if descriptor >= 0:
@@ -117,6 +117,13 @@ def first_line(control: LineSocket) -> bytes | None:
         for line in control.receive():
             return line
     return None
+
+
+def _is_orphan(control: LineSocket) -> bool:
+    """Whether the supervisor was gone before the kernel could be asked to kill us with it."""
+    poll = select.poll()
+    poll.register(control, select.POLLRDHUP)
+    return bool(poll.poll(0))
 
 
 def _report(control: LineSocket, loaded: LoadedApp) -> None:
