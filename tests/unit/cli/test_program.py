@@ -54,8 +54,9 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[Served]:
 
     class Supervisor:
         @staticmethod
-        def run(loaded: Loaded, apps: list[Discovered]) -> int:
+        def run(loaded: Loaded, apps: list[Discovered], *, again: Callable[[], Loaded]) -> int:
             [app] = apps
+            assert again().settings == loaded.settings
             calls.append(Served(loaded, app))
             return 7
 
