@@ -2,7 +2,8 @@
 //!
 //! `make test` runs the same functions over the committed corpora on the stable
 //! compiler: `crates/trivet-core/tests/fuzz.rs` and `crates/trivet-wire/tests/fuzz.rs`
-//! read these two files.
+//! read these files.
 
 pub mod core;
+pub mod files;
 pub mod wire;

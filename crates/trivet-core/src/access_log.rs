@@ -7,7 +7,7 @@
 mod combined;
 mod escape;
 mod keys;
-mod number;
+pub(crate) mod number;
 mod redact;
 mod text;
 

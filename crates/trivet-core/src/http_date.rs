@@ -1,4 +1,9 @@
-//! Dates on the wire: the IMF-fixdate (RFC 9110 section 5.6.7).
+//! Dates on the wire: written as an IMF-fixdate, read in all three forms
+//! (RFC 9110 section 5.6.7).
+
+mod parse;
+
+pub use parse::parse;
 
 /// Length of an IMF-fixdate.
 pub const LEN: usize = 29;

@@ -3,7 +3,8 @@
 //! Everything here is a pure function of bytes and numbers: no I/O, no clock,
 //! no async. The edge owns sockets and time and asks this crate what they mean:
 //! whether a request may pass ([`gate`]), what its bytes say ([`http1`]), what to
-//! answer when the edge answers by itself ([`problem`]).
+//! answer when the edge answers by itself ([`problem`]), how much of a file the client
+//! needs ([`conditional`], [`range`]).
 //!
 //! Nothing that comes from outside may panic here; the property tests at the
 //! bottom of each module and `tests/vectors.rs` hold the crate to that.
@@ -12,6 +13,7 @@
 
 pub mod access_log;
 pub mod budget;
+pub mod conditional;
 pub mod dispatch;
 pub mod field;
 pub mod forwarded;
@@ -20,6 +22,7 @@ pub mod health;
 pub mod http1;
 pub mod http_date;
 pub mod problem;
+pub mod range;
 pub mod retry;
 pub mod websocket;
 

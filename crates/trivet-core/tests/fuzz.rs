@@ -14,9 +14,21 @@
 )]
 mod core;
 
+#[path = "../../../fuzz/src/files.rs"]
+#[expect(
+    clippy::expect_used,
+    unreachable_pub,
+    reason = "a target panics where a property does not hold, and is public for libFuzzer"
+)]
+mod files;
+
 use std::{fs, path::Path};
 
 use proptest::prelude::*;
+
+fn targets() -> impl Iterator<Item = core::Target> {
+    core::TARGETS.into_iter().chain(files::TARGETS)
+}
 
 /// The seeds of a target.
 fn seeds(target: &str) -> Vec<Vec<u8>> {
@@ -33,7 +45,7 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
 
 #[test]
 fn the_targets_hold_over_their_seeds() {
-    for (name, target) in core::TARGETS {
+    for (name, target) in targets() {
         for seed in seeds(name) {
             target(&seed);
         }
@@ -42,7 +54,7 @@ fn the_targets_hold_over_their_seeds() {
 
 #[test]
 fn the_targets_hold_over_damaged_seeds() {
-    for (name, target) in core::TARGETS {
+    for (name, target) in targets() {
         for seed in seeds(name) {
             for at in (0..seed.len()).step_by(seed.len() / 64 + 1) {
                 for byte in [0, b'\n', b'"', seed[at] ^ 1, 0xff] {
@@ -59,7 +71,7 @@ fn the_targets_hold_over_damaged_seeds() {
 proptest! {
     #[test]
     fn the_targets_hold_over_any_bytes(data in prop::collection::vec(any::<u8>(), 0..200)) {
-        for (_, target) in core::TARGETS {
+        for (_, target) in targets() {
             target(&data);
         }
     }

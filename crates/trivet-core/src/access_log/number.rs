@@ -2,7 +2,8 @@
 
 use crate::http_date::{DateTime, MONTHS};
 
-pub(super) fn write(mut number: u64, out: &mut Vec<u8>) {
+/// Append `number` in decimal.
+pub(crate) fn write(mut number: u64, out: &mut Vec<u8>) {
     let mut digits = [0; 20];
     let mut start = digits.len();
     while start > 0 {

@@ -1,0 +1,134 @@
+//! The parsers of `trivet-core` behind static files and compression: what clients send,
+//! and what operators write.
+
+use trivet_core::conditional::{EntityTag, Validators, Verdict, evaluate};
+use trivet_core::http_date;
+use trivet_core::http1::KnownField;
+use trivet_core::range::{MOST_RANGES, Multipart, Selection, select};
+
+/// A target by its name.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// Every target of this file.
+pub const TARGETS: [Target; 3] = [
+    ("conditional", conditional),
+    ("http_date", date),
+    ("range", range),
+];
+
+/// 2026-01-01T00:00:00Z.
+const NOW_S: u64 = 1_767_225_600;
+
+/// Split off a first byte that steers the run.
+fn steered(data: &[u8]) -> (u8, &[u8]) {
+    data.split_first()
+        .map_or((0, data), |(&byte, rest)| (byte, rest))
+}
+
+/// Field lines `name: value` of a conditional request: what a method may do never
+/// depends on the order of different fields, and each verdict only comes where it may.
+pub fn conditional(data: &[u8]) {
+    let (steer, rest) = steered(data);
+    let lines: Vec<_> = rest
+        .split(|&byte| byte == b'\n')
+        .map(|line| {
+            let colon = line.iter().position(|&byte| byte == b':');
+            let (name, value) = line.split_at(colon.unwrap_or(line.len()));
+            (KnownField::of(name), value.get(1..).unwrap_or_default())
+        })
+        .collect();
+    let validators = Validators {
+        etag: (steer & 1 == 0).then_some(EntityTag {
+            opaque: b"a",
+            is_weak: steer & 2 != 0,
+        }),
+        last_modified_s: (steer & 4 == 0).then_some(784_111_777),
+    };
+    for method in [b"GET".as_slice(), b"HEAD", b"PUT", b"OPTIONS"] {
+        let fields = || lines.iter().copied();
+        let verdict = evaluate(method, fields(), &validators, NOW_S);
+        let has = |known| lines.iter().any(|line| line.0 == known);
+        match verdict {
+            Verdict::NotModified => {
+                assert!(matches!(method, b"GET" | b"HEAD"));
+                assert!(has(KnownField::IfNoneMatch) || has(KnownField::IfModifiedSince));
+            }
+            Verdict::PreconditionFailed => assert_ne!(method, b"OPTIONS"),
+            Verdict::Proceed { range: Some(value) } => {
+                assert_eq!(method, b"GET");
+                let is_it = |line: &&(KnownField, &[u8])| line.0 == KnownField::Range;
+                assert_eq!(lines.iter().filter(is_it).count(), 1);
+                let sent = lines.iter().find(is_it).expect("it was sent").1;
+                assert!(
+                    sent.windows(value.len().max(1)).any(|part| part == value) || value.is_empty()
+                );
+            }
+            Verdict::Proceed { range: None } => {}
+        }
+        let mut sorted = lines.clone();
+        sorted.sort_by_key(|line| line.0 as u8);
+        assert_eq!(verdict, evaluate(method, sorted, &validators, NOW_S));
+    }
+}
+
+/// A date: what is read is the second that it is written as.
+pub fn date(data: &[u8]) {
+    for now_s in [0, NOW_S, u64::MAX] {
+        let Some(unix_s) = http_date::parse(data, now_s) else {
+            continue;
+        };
+        // A leap second at the very end of time is written as the second before it.
+        let unix_s = unix_s.min(253_402_300_799);
+        let written = http_date::format(unix_s);
+        assert_eq!(http_date::parse(&written, now_s), Some(unix_s));
+        if data.ends_with(b"GMT") && data.get(3) == Some(&b',') && !data.ends_with(b":60 GMT") {
+            assert_eq!(data, written);
+        }
+    }
+}
+
+/// A `Range` value: the parts lie in the content and apart, they come out alike when
+/// they are asked for again, and a plan of them is as long as it says.
+pub fn range(data: &[u8]) {
+    let (steer, value) = steered(data);
+    let length = match steer >> 6 {
+        0 => u64::from(steer),
+        1 => u64::from(steer) << 10,
+        2 => u64::from(steer) << 32,
+        _ => u64::MAX - u64::from(steer & 3),
+    };
+    let parts = match select(value, length) {
+        Selection::Whole | Selection::NotSatisfiable => return,
+        Selection::Part(part) => vec![part],
+        Selection::Parts(parts) => {
+            assert!(parts.len() > 1 && parts.len() <= MOST_RANGES);
+            parts
+        }
+    };
+    let mut total = 0_u64;
+    for (index, part) in parts.iter().enumerate() {
+        assert!(part.first <= part.last && part.last < length);
+        total += part.length();
+        for other in &parts[..index] {
+            assert!(part.first > other.last || other.first > part.last);
+        }
+    }
+    assert!(total <= length);
+    let asked: Vec<_> = parts
+        .iter()
+        .map(|part| format!("{}-{}", part.first, part.last))
+        .collect();
+    let again = select(format!("bytes={}", asked.join(",")).as_bytes(), length);
+    match parts.as_slice() {
+        [part] => assert_eq!(again, Selection::Part(*part)),
+        _ => assert_eq!(again, Selection::Parts(parts.clone())),
+    }
+    if let Some(plan) = Multipart::new(&parts, length, b"text/plain", b"0123abcd") {
+        let mut framing = Vec::new();
+        for index in 0..parts.len() {
+            plan.write_part_head(index, &mut framing);
+        }
+        plan.write_end(&mut framing);
+        assert_eq!(plan.content_length(), total + framing.len() as u64);
+    }
+}
