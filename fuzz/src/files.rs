@@ -2,6 +2,9 @@
 //! and what operators write.
 
 use trivet_core::conditional::{EntityTag, Validators, Verdict, evaluate};
+use trivet_core::content_coding::{
+    Coding, MediaRange, forbids_transform, negotiate, varies_by, write_vary,
+};
 use trivet_core::http_date;
 use trivet_core::http1::KnownField;
 use trivet_core::range::{MOST_RANGES, Multipart, Selection, select};
@@ -10,8 +13,9 @@ use trivet_core::range::{MOST_RANGES, Multipart, Selection, select};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target of this file.
-pub const TARGETS: [Target; 3] = [
+pub const TARGETS: [Target; 4] = [
     ("conditional", conditional),
+    ("content_coding", content_coding),
     ("http_date", date),
     ("range", range),
 ];
@@ -68,6 +72,47 @@ pub fn conditional(data: &[u8]) {
         let mut sorted = lines.clone();
         sorted.sort_by_key(|line| line.0 as u8);
         assert_eq!(verdict, evaluate(method, sorted, &validators, NOW_S));
+    }
+}
+
+/// `Accept-Encoding`, `Vary`, `Cache-Control` and `Content-Type` values, of any number
+/// of lines.
+pub fn content_coding(data: &[u8]) {
+    let lines = || data.split(|&byte| byte == b'\n');
+    let available = [Coding::Zstd, Coding::Br, Coding::Gzip];
+    let chosen = negotiate(lines(), &available);
+    // One list, however it is cut in lines.
+    let joined = lines().collect::<Vec<_>>().join(&b',');
+    assert_eq!(chosen, negotiate([joined.as_slice()], &available));
+    match chosen {
+        // What was chosen stays so when nothing else is there; a refusal stays one.
+        Some(Coding::Identity) | None => assert_eq!(chosen, negotiate(lines(), &[])),
+        Some(coding) => assert_eq!(chosen, negotiate(lines(), &[coding])),
+    }
+
+    let mut merged = Vec::new();
+    write_vary(lines(), "Accept-Encoding", &mut merged);
+    assert!(varies_by([merged.as_slice()], "accept-encoding"));
+    let mut again = Vec::new();
+    write_vary([merged.as_slice()], "Accept-Encoding", &mut again);
+    assert_eq!(merged, again);
+    for name in ["Cookie", "Origin", "a"] {
+        assert_eq!(
+            varies_by(lines(), name),
+            varies_by([merged.as_slice()], name)
+        );
+    }
+
+    if forbids_transform(lines()) {
+        let lower = data.to_ascii_lowercase();
+        let word = b"no-transform";
+        assert!(lower.windows(word.len()).any(|part| part == word));
+    }
+    let text = String::from_utf8_lossy(data);
+    if let Some(range) = MediaRange::parse(&text) {
+        assert_eq!(MediaRange::parse(&range.to_string()), Some(range.clone()));
+        let example = range.to_string().replace('*', "x");
+        assert!(range.holds(example.as_bytes()));
     }
 }
 

@@ -4,7 +4,7 @@
 //! no async. The edge owns sockets and time and asks this crate what they mean:
 //! whether a request may pass ([`gate`]), what its bytes say ([`http1`]), what to
 //! answer when the edge answers by itself ([`problem`]), how much of a file the client
-//! needs ([`conditional`], [`range`]).
+//! needs ([`conditional`], [`range`]) and in which coding ([`content_coding`]).
 //!
 //! Nothing that comes from outside may panic here; the property tests at the
 //! bottom of each module and `tests/vectors.rs` hold the crate to that.
@@ -14,6 +14,7 @@
 pub mod access_log;
 pub mod budget;
 pub mod conditional;
+pub mod content_coding;
 pub mod dispatch;
 pub mod field;
 pub mod forwarded;
