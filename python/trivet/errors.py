@@ -58,6 +58,7 @@ CODES: Final[Mapping[str, str]] = {
     "control.no_answer": "The stand did not answer in time.",
     "control.no_incident": "The stand keeps no incident with this id.",
     "control.no_stand": "No stand was found that the command could be for.",
+    "control.no_worker": "The stand has no worker of this number.",
     "control.several": "Several stands run, and nothing says which one is meant.",
     "control.stopping": "The stand is stopping, and does nothing else any more.",
     "control.version": "Command and stand are of two installations that do not go together.",

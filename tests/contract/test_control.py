@@ -16,6 +16,23 @@ DECODERS = {"from_edge": control.decode_from_edge, "to_edge": control.decode_to_
 
 U32 = st.integers(0, 2**32 - 1)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+FAILED_REQUEST = st.builds(
+    control.FailedRequest,
+    id=TEXT,
+    method=TEXT,
+    target=TEXT,
+    mount=TEXT,
+    route=st.none() | TEXT,
+    client=TEXT,
+    attempts=U32,
+    received_unix_us=U32,
+    handed_out_us=st.none() | U32,
+    started_us=st.none() | U32,
+    answered_us=st.none() | U32,
+    failed_us=U32,
+    outcome=st.sampled_from(["answered", "cut", "gone", "retried"]),
+    status=U32,
+)
 
 
 @pytest.mark.parametrize("vector", vectors("control/valid"))
@@ -82,22 +99,20 @@ def _message_types() -> list[type[msgspec.Struct]]:
         st.builds(
             control.RequestFailed,
             worker=U32,
-            request=st.builds(
-                control.FailedRequest,
-                id=TEXT,
-                method=TEXT,
-                target=TEXT,
-                client=TEXT,
-                attempts=U32,
-                received_unix_us=U32,
-                handed_out_us=st.none() | U32,
-                started_us=st.none() | U32,
-                answered_us=st.none() | U32,
-                failed_us=U32,
-                outcome=st.sampled_from(["answered", "cut", "gone", "retried"]),
-                status=U32,
-            ),
+            request=FAILED_REQUEST,
             raised=st.none() | st.builds(control.Raised, error=TEXT, place=TEXT, trace=TEXT),
+            dropped=U32,
+        ),
+        st.builds(
+            control.RequestOverdue,
+            worker=U32,
+            request=U32,
+            cause=st.sampled_from(control.Overdue),
+            running_ms=st.none() | U32,
+            method=TEXT,
+            path=TEXT,
+            id=TEXT,
+            failed=st.none() | FAILED_REQUEST,
             dropped=U32,
         ),
         st.builds(control.WorkerDrained, worker=U32),

@@ -46,6 +46,13 @@ pub(crate) struct Control {
 pub(crate) struct Outbox(UnboundedSender<FromEdge>);
 
 impl Outbox {
+    /// One whose messages a test reads.
+    #[cfg(test)]
+    pub(crate) fn of_test() -> (Self, UnboundedReceiver<FromEdge>) {
+        let (sender, messages) = unbounded_channel();
+        (Self(sender), messages)
+    }
+
     /// Send a message, if the supervisor is still there.
     pub(crate) fn send(&self, message: FromEdge) {
         let _ = self.0.send(message);

@@ -135,6 +135,8 @@ pub struct Exchange {
     pub is_websocket: bool,
     /// Whether it is the handshake of a WebSocket that ends at the app.
     pub is_upgrade: bool,
+    /// The path of the route whose settings it has; `None` for those of its app.
+    pub(crate) route: Option<Arc<str>>,
     waker: Waker,
     reply: Mutex<Reply>,
     /// The pool's own notes; guarded by the pool's lock for writing.
@@ -162,6 +164,8 @@ pub(crate) struct Place {
     pub(crate) deaths: u8,
     /// Nobody waits for the answer any more.
     pub(crate) is_cancelled: bool,
+    /// The supervisor hears of its failure by other means than its end.
+    pub(crate) is_told: bool,
 }
 
 impl Exchange {
@@ -180,6 +184,7 @@ impl Exchange {
             is_replayable,
             is_websocket: false,
             is_upgrade: false,
+            route: None,
             waker,
             reply: Mutex::default(),
             place: Mutex::new(Place {
@@ -187,6 +192,7 @@ impl Exchange {
                 attempts: 0,
                 deaths: 0,
                 is_cancelled: false,
+                is_told: false,
             }),
         }
     }
@@ -207,6 +213,12 @@ impl Exchange {
             is_upgrade: true,
             ..self
         }
+    }
+
+    /// The same with the settings of a route.
+    #[must_use]
+    pub(crate) fn on_route(self, route: Option<Arc<str>>) -> Self {
+        Self { route, ..self }
     }
 
     /// What goes to the worker with the frame.

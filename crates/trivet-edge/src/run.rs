@@ -207,7 +207,6 @@ async fn sweep(shared: Arc<Shared>, outbox: Outbox) {
         tokio::time::sleep(SWEEP).await;
         shared.watches.sweep();
         for pool in shared.apps.pools() {
-            pool.look_over();
             for message in pool.keep_vigil(now_us()) {
                 outbox.send(message);
             }

@@ -39,6 +39,8 @@ pub enum SetupError {
 /// A policy by path, ready to be compared.
 #[derive(Debug)]
 pub(crate) struct RoutePolicy {
+    /// Its path as configured; `None` for what applies where there is no route.
+    pub(crate) name: Option<Arc<str>>,
     path: Vec<u8>,
     is_prefix: bool,
     pub(crate) buffers_request: bool,
@@ -100,6 +102,7 @@ impl Shared {
         let route = |route: &edge_config::Route| {
             let path = route.path.strip_suffix('*');
             RoutePolicy {
+                name: Some(Arc::from(route.path.as_str())),
                 is_prefix: path.is_some(),
                 path: path.unwrap_or(&route.path).into(),
                 buffers_request: route.request_buffering.unwrap_or(true),
@@ -131,6 +134,7 @@ impl Shared {
             probes: Some(probe_paths(&config.health)).filter(|paths| !paths.is_empty()),
             routes: config.routes.iter().map(route).collect(),
             default_route: RoutePolicy {
+                name: None,
                 path: Vec::new(),
                 is_prefix: true,
                 buffers_request: true,

@@ -123,14 +123,19 @@ pub enum FromEdge {
         request: u64,
         /// Why.
         cause: Overdue,
-        /// For how long it has been running.
-        running_ms: u32,
+        /// For how long it has been running; `null` where it has ended by itself since.
+        running_ms: Option<u32>,
         /// Its method.
         method: String,
         /// Its path, decoded, below the app's mount.
         path: String,
         /// The id that its log lines carry.
         id: String,
+        /// The incident that it makes. `null` for none: it has not failed where just its client
+        /// has left, and too many may have been told.
+        failed: Option<Box<FailedRequest>>,
+        /// Failures that were not told since the edge's start: there were too many.
+        dropped: u64,
     },
     /// A request that was overdue has let go of its worker, or its worker is gone.
     RequestReleased {
@@ -187,6 +192,10 @@ pub struct FailedRequest {
     pub method: String,
     /// The target as sent, with secrets in its query replaced.
     pub target: String,
+    /// The path prefix of its app, without a slash at its end.
+    pub mount: String,
+    /// The path of the route whose settings it had; `null` for those of the app.
+    pub route: Option<String>,
     /// The client's address; empty for a Unix socket.
     pub client: String,
     /// How many workers had it, this one included.

@@ -122,10 +122,14 @@ def _request(request: FailedRequest) -> list[str]:
         (_answered_at(request), "first byte of the answer"),
         (request.failed_us, f"failed: {outcome}"),
     ]
+    facts = [f"  app at {_plain(request.mount)}"] if request.mount else []
+    if request.route is not None:
+        facts.append(f"  route {_plain(request.route)}")
     client = request.client or "a Unix socket"
     head = f"{_plain(request.method)} {_plain(request.target)} from {client}, id {request.id}"
-    attempt = [] if request.attempts <= 1 else [f"  attempt {request.attempts}"]
-    return [head, *attempt, *(f"  {us:>12} µs  {step}" for us, step in steps if us is not None)]
+    if request.attempts > 1:
+        facts.append(f"  attempt {request.attempts}")
+    return [head, *facts, *(f"  {us:>12} µs  {step}" for us, step in steps if us is not None)]
 
 
 def _answered_at(request: FailedRequest) -> int | None:
@@ -145,6 +149,6 @@ def _clock(seconds: float) -> str:
 
 command: click.Command = addressed(
     "incidents",
-    "List what went wrong, newest first: exceptions, crashes, kills. With the id from an error "
-    "page or the access log, show that one in full.",
+    "List what went wrong, newest first: exceptions, timeouts, crashes, kills. With the id from an "
+    "error page or the access log, show that one in full.",
 )(_incidents)

@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "scale": "Have more or fewer workers in the running stand.",
     "stop": "Stop the running stand.",
     "incidents": "List what went wrong in the running stand, or show one of them in full.",
+    "stack": "Show where the code of each worker of the running stand is just now.",
     "healthcheck": "Exit with 0 if the running stand answers requests.",
 }
 """The commands and their one line of help, so that listing them imports none of them."""

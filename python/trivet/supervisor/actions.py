@@ -93,6 +93,15 @@ class ReadStacks:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordStack:
+    """Put the stack of an overdue request into its incident; empty where there is none to see."""
+
+    worker: int
+    request: int
+    stack: str
+
+
+@dataclass(frozen=True, slots=True)
 class StartTask:
     """Start a background task's process."""
 
@@ -202,6 +211,7 @@ Action: TypeAlias = (
     | Interrupt
     | AskForStacks
     | ReadStacks
+    | RecordStack
     | StartTask
     | StopTask
     | KillTask

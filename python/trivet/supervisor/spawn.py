@@ -18,6 +18,7 @@ from trivet.supervisor.overdue.sight import StackFile
 from trivet.supervisor.start.identity import Identity
 from trivet.wire.claim import create_claim_page
 from trivet.wire.line_socket import LineSocket
+from trivet.wire.worker_control import STACKS_SIGNAL
 
 LINK_BUFFER_BYTES = 1 << 20
 """Socket buffers of a link: a full window of requests fits without a wait, where allowed."""
@@ -128,6 +129,12 @@ class WorkerProcess:
         """Take over the file that came with the worker's last message."""
         for descriptor in self.control.take_descriptors(1):
             self.stacks = StackFile(descriptor)
+
+    def ask_for_stacks(self, now: float) -> bool:
+        """Have it write down where its threads are; `False` where it has no file for that yet."""
+        if self.stacks and self.stacks.begin(now):
+            send_signal(self.process, STACKS_SIGNAL)
+        return self.stacks is not None
 
     def close(self) -> None:
         """Close what is left but for the streams, when the process is gone."""

@@ -137,6 +137,16 @@ class Stand:
         """Return a background task's process, if it lives."""
         return self._tasks.pid(number)
 
+    def ask_for_stacks(self, number: int) -> bool:
+        """Have a worker write down where its threads are; `False` where it cannot."""
+        worker = self._workers.get(number)
+        return worker is not None and worker.ask_for_stacks(time.monotonic())
+
+    def read_stacks(self, number: int) -> str | None:
+        """Return what a worker has written down; `None` where it has ended."""
+        worker = self._workers.get(number)
+        return worker.stacks.read() if worker and worker.stacks else None
+
     def ask_edge(self, number: int) -> bool:
         """Ask the edge for its numbers; `False` if there is no edge."""
         self._tell_edge_with(control.StatusAsked(id=number), ())
@@ -306,16 +316,12 @@ class Stand:
             )
             worker.control.send(worker_control.encode(message))
 
-    def _ask_for_stacks(self, action: do.AskForStacks) -> None:
-        worker = self._workers.get(action.worker)
-        if worker and worker.stacks:
-            worker.stacks.clear()
-            spawn.send_signal(worker.process, worker_control.STACKS_SIGNAL)
-
     def _read_stacks(self, action: do.ReadStacks) -> None:
-        worker = self._workers.get(action.worker)
-        if worker and worker.stacks:
-            self._events.append(on.StacksRead(action.worker, worker.stacks.read()))
+        if (text := self.read_stacks(action.worker)) is not None:
+            self._events.append(on.StacksRead(action.worker, text))
+
+    def _record_stack(self, action: do.RecordStack) -> None:
+        self._box.on_stack(action.worker, action.request, action.stack)
 
     def _kill_worker(self, action: do.KillWorker) -> None:
         if worker := self._workers.get(action.worker):
@@ -436,6 +442,8 @@ class Stand:
             case control.WorkerDrained():
                 event = on.WorkerDrained(message.worker)
             case control.RequestReleased() | control.RequestOverdue() | control.RequestStuck():
+                if isinstance(message, control.RequestOverdue):
+                    self._box.on_request_overdue(message)
                 worker = self._workers.get(message.worker)
                 event = sighted(message, worker.process.pid if worker else 0, time.monotonic())
             case control.Log() | control.Load() | control.Status():
@@ -627,8 +635,9 @@ class Stand:
         do.StopWorker: _stop_worker,
         do.KillWorker: _kill_worker,
         do.Interrupt: _interrupt,
-        do.AskForStacks: _ask_for_stacks,
+        do.AskForStacks: lambda self, action: self.ask_for_stacks(action.worker),
         do.ReadStacks: _read_stacks,
+        do.RecordStack: _record_stack,
         do.StartTask: lambda self, action: self._tasks.start(action),
         do.StopTask: lambda self, action: self._tasks.stop(action),
         do.KillTask: lambda self, action: self._tasks.kill(action),

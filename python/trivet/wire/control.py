@@ -118,11 +118,17 @@ class WorkerLost(_Message, frozen=True, tag="worker_lost"):
 
 
 class FailedRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A request that went wrong; the times count from `received_unix_us`, in microseconds."""
+    """A request that went wrong; the times count from `received_unix_us`, in microseconds.
+
+    `mount` is the path prefix of its app, without a slash at its end; `route` the path of the
+    route whose settings it had, `None` for those of the app.
+    """
 
     id: str
     method: str
     target: str
+    mount: str
+    route: str | None
     client: str
     attempts: U32
     received_unix_us: U64
@@ -164,16 +170,20 @@ class RequestOverdue(_Message, frozen=True, tag="request_overdue"):
     """A running request has to end: nobody waits for its answer any more.
 
     `request` is its number in the frames, `path` is decoded and below the app's mount, `id` is
-    what its log lines carry.
+    what its log lines carry. `running_ms` is `None` where it has ended by itself since. `failed`
+    is the incident that it makes: none where just its client has left, or where there were too
+    many, which `dropped` counts as in `RequestFailed`.
     """
 
     worker: U32
     request: U64
     cause: Overdue
-    running_ms: U32
+    running_ms: U32 | None
     method: str
     path: str
     id: str
+    failed: FailedRequest | None
+    dropped: U64
 
 
 class RequestReleased(_Message, frozen=True, tag="request_released"):

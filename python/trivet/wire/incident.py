@@ -11,9 +11,19 @@ from trivet.wire.control import FailedRequest
 from trivet.wire.edge_config import U32, U64
 
 Kind: TypeAlias = Literal[
-    "exception", "crash", "kill", "out_of_memory", "exit", "contract", "cut_off", "lost"
+    "exception",
+    "timeout",
+    "stall",
+    "crash",
+    "kill",
+    "out_of_memory",
+    "exit",
+    "contract",
+    "cut_off",
+    "lost",
 ]
-"""What happened: an unhandled exception; a process that died by a signal of its own, by SIGKILL,
+"""What happened: an unhandled exception; a request whose time was over while it ran, or whose
+response stalled behind its head; a process that died by a signal of its own, by SIGKILL,
 for want of memory, or by leaving; a worker that said what no worker may say, that had to be cut
 off, or whose connection was lost."""
 

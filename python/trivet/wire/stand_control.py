@@ -97,6 +97,12 @@ class IncidentAsked(_Message, frozen=True, tag="incident"):
     id: Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 
 
+class StackAsked(_Message, frozen=True, tag="stack"):
+    """Where is the code of each worker, or of just one? Answered by `Stacks`."""
+
+    worker: U32 | None
+
+
 # Replies
 
 
@@ -267,6 +273,28 @@ class FoundIncidents(_Message, frozen=True, tag="found_incidents"):
     incidents: tuple[Incident, ...]
 
 
+class WorkerStacks(_Record, frozen=True):
+    """Where the threads of a worker are; `app` is the name of its app.
+
+    `stacks` is what `faulthandler` writes of all threads, the most recent call first; with
+    `is_cut` its end is left out. `problem` says why there is none, and is empty where there is.
+    """
+
+    worker: U32
+    pid: U32 | None
+    app: str
+    state: str
+    stacks: str
+    is_cut: bool
+    problem: str
+
+
+class Stacks(_Message, frozen=True, tag="stacks"):
+    """Where the threads of the workers are."""
+
+    workers: tuple[WorkerStacks, ...]
+
+
 Request: TypeAlias = (
     HealthAsked
     | IdentityAsked
@@ -276,6 +304,7 @@ Request: TypeAlias = (
     | ReloadAsked
     | IncidentsAsked
     | IncidentAsked
+    | StackAsked
 )
 Reply: TypeAlias = (
     Refused
@@ -287,6 +316,7 @@ Reply: TypeAlias = (
     | Reloaded
     | Incidents
     | FoundIncidents
+    | Stacks
 )
 
 

@@ -98,7 +98,9 @@ impl Connection {
         // What an app has written into its socket cannot be taken back.
         let is_replayable = !matches!(content, Content::Stream(_) | Content::Upgrade);
         let waker = poll_fn(|context| Poll::Ready(context.waker().clone())).await;
-        let exchange = Exchange::new(frame, descriptor, record.received_us, is_replayable, waker);
+        let route = self.shared.route(&self.admitted.path).name.clone();
+        let exchange = Exchange::new(frame, descriptor, record.received_us, is_replayable, waker)
+            .on_route(route);
         let exchange = Arc::new(match &handshake {
             None => exchange,
             Some(Handshake::EndsHere(_)) => exchange.of_websocket(),
@@ -174,8 +176,7 @@ impl Connection {
                 }
                 Event::BadUpgrade(bad) => {
                     self.watch.clear();
-                    let patience = self.patience_behind_the_head(RelayEnd::Client);
-                    pool.abandon(exchange, patience);
+                    pool.abandon(exchange, self.patience_behind_a_bad_head());
                     record.note(&exchange.reply());
                     record.error = Some(bad.to_string());
                     self.answer_problem(Problem::BadAppResponse, record).await;

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use trivet_core::Problem;
-use trivet_wire::control::Overdue;
+use trivet_wire::control::{Outcome, Overdue};
 
 use super::Connection;
 use super::log::Record;
@@ -46,7 +46,11 @@ impl Connection {
             return None;
         }
         self.watch.clear();
-        if pool.abandon(exchange, Some(self.patience(Overdue::Timeout, now_us))) {
+        let patience = self
+            .patience(Overdue::Timeout, now_us)
+            .failed(Outcome::Answered)
+            .answered(Problem::AppTimeout.status());
+        if pool.abandon(exchange, Some(patience)) {
             return Some(Problem::QueueDeadline);
         }
         let reply = exchange.reply();
@@ -75,12 +79,21 @@ impl Connection {
     pub(super) fn patience_behind_the_head(&self, end: RelayEnd) -> Option<Patience> {
         let stall_us = u64::from(self.shared.config.timeouts.response_stall_ms) * 1000;
         match end {
-            RelayEnd::Stall => Some(self.patience(Overdue::Stall, now_us())),
+            RelayEnd::Stall => {
+                let patience = self.patience(Overdue::Stall, now_us());
+                Some(patience.failed(Outcome::Cut))
+            }
             RelayEnd::Client if stall_us != 0 => {
                 Some(self.patience(Overdue::Stall, now_us() + stall_us))
             }
             RelayEnd::App | RelayEnd::Client => None,
         }
+    }
+
+    /// What a request gets whose response is no answer to an upgrade.
+    pub(super) fn patience_behind_a_bad_head(&self) -> Option<Patience> {
+        self.patience_behind_the_head(RelayEnd::Client)
+            .map(|patience| patience.answered(Problem::BadAppResponse.status()))
     }
 
     fn patience(&self, cause: Overdue, interrupt_us: u64) -> Patience {
@@ -89,6 +102,9 @@ impl Connection {
             cause,
             interrupt_us,
             replace_us: interrupt_us + grace_us,
+            has_failed: false,
+            outcome: Outcome::Gone,
+            status: 0,
         }
     }
 }

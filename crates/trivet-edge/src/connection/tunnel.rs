@@ -235,7 +235,7 @@ impl Connection {
             record.app_us = Some(now_us().saturating_sub(reply.handed_out_us));
         }
         let Some(head) = self.answer_head(tunnel, record) else {
-            pool.abandon(exchange, self.patience_behind_the_head(RelayEnd::Client));
+            pool.abandon(exchange, self.patience_behind_a_bad_head());
             self.answer_problem(Problem::BadAppResponse, record).await;
             return After::Linger;
         };

@@ -8,6 +8,7 @@ use trivet_core::budget::Budget;
 use trivet_wire::control::{FailedRequest, FromEdge, Outcome, Raised};
 use trivet_wire::frames::{HEADER_BYTES, RequestView};
 
+use super::Patience;
 use crate::clock::{now_us, unix_us};
 use crate::control::Outbox;
 use crate::exchange::Exchange;
@@ -50,14 +51,48 @@ impl Reporter {
         self.outbox = Some(outbox);
     }
 
-    /// Tell that the app raised, unless too much has been told already.
+    /// Failures that were not told, because there were too many.
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// Whether one more failure may be told; counted where not.
+    fn may_tell(&mut self) -> bool {
+        let may_tell = self.budget.take(now_us());
+        self.dropped += u64::from(!may_tell);
+        may_tell
+    }
+
+    /// What is to be told of a request whose time is over, unless too much has been told already.
+    pub(super) fn overdue(
+        &mut self,
+        exchange: &Exchange,
+        started_us: Option<u64>,
+        patience: &Patience,
+    ) -> Option<FailedRequest> {
+        let Patience {
+            interrupt_us,
+            outcome,
+            status,
+            ..
+        } = *patience;
+        self.may_tell().then(|| {
+            let failed = describe(exchange, started_us, outcome, status);
+            FailedRequest {
+                failed_us: interrupt_us.saturating_sub(exchange.received_us),
+                ..failed
+            }
+        })
+    }
+
+    /// Tell that the app raised, unless that is known or too much has been told already.
     pub(super) fn raised(&mut self, worker: u32, report: RaisedReport) {
-        if !self.budget.take(now_us()) {
-            self.dropped += 1;
+        let place = *report.exchange.place.lock();
+        if place.is_told || !self.may_tell() {
             return;
         }
         let exchange = &report.exchange;
-        let is_gone = exchange.place.lock().is_cancelled;
+        let is_gone = place.is_cancelled;
         let (outcome, status) = match exchange.is_answered() {
             _ if is_gone => (Outcome::Gone, 0),
             true => (Outcome::Cut, 0),
@@ -67,7 +102,7 @@ impl Reporter {
         self.tell(worker, request, Some(report.raised));
     }
 
-    /// Tell what becomes of a request whose worker was lost.
+    /// Tell what becomes of a request whose worker was lost, unless it had failed before.
     pub(super) fn lost(
         &self,
         worker: u32,
@@ -76,6 +111,9 @@ impl Reporter {
         outcome: Outcome,
         status: u16,
     ) {
+        if exchange.place.lock().is_told {
+            return;
+        }
         self.tell(
             worker,
             describe(exchange, started_us, outcome, status),
@@ -116,6 +154,8 @@ fn describe(
         target: text(&redact(
             view.map(|request| request.head.target).unwrap_or_default(),
         )),
+        mount: part(|request| request.head.mount),
+        route: exchange.route.as_deref().map(str::to_owned),
         client: part(|request| request.head.client),
         attempts,
         received_unix_us: unix_us().saturating_sub(since(now_us)),

@@ -16,7 +16,6 @@ use trivet_wire::frames::{
 };
 
 use super::report::RaisedReport;
-use super::standstill::Standstill;
 use super::{Capacity, push_content};
 use crate::claim_map::ClaimMap;
 use crate::clock::now_us;
@@ -64,7 +63,6 @@ pub(crate) struct Worker {
     /// How long the answered requests waited in sum, until the app was called.
     pub(super) waited_us: u64,
     pub(super) last_look: super::rescue::Look,
-    pub(super) standstill: Standstill,
     /// What the app raised since the last look.
     raised: Vec<RaisedReport>,
     out: VecDeque<Outgoing>,
@@ -98,7 +96,6 @@ impl Worker {
             completed: 0,
             waited_us: 0,
             last_look: super::rescue::Look::default(),
-            standstill: Standstill::default(),
             raised: Vec::new(),
             out: VecDeque::new(),
             waker: None,
@@ -155,8 +152,7 @@ impl Worker {
             0 => self.aside + usize::from(self.service.window(window)),
             concurrency => concurrency,
         };
-        let room = most.min(SLOTS).saturating_sub(self.outstanding());
-        self.standstill.most().map_or(room, |most| room.min(most))
+        most.min(SLOTS).saturating_sub(self.outstanding())
     }
 
     /// Requests ahead of a new one, not counting those that are aside.
@@ -167,7 +163,6 @@ impl Worker {
     /// Give it a request. The caller has checked that there is room.
     pub(super) fn hand_out(&mut self, exchange: &Arc<Exchange>, number: u64, now_us: u64) {
         let Some(slot) = self.free.pop() else { return };
-        self.standstill.give();
         let mut place = exchange.place.lock();
         place.stage = Stage::HandedOut {
             worker: self.number,
@@ -560,7 +555,6 @@ impl Worker {
 
     fn finish(&mut self, header: &Header) {
         self.completed += 1;
-        self.standstill.end();
         if let Some(exchange) = self.release(header.slot, header.request) {
             exchange.place.lock().stage = Stage::Over;
         }

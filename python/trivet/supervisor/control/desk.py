@@ -19,6 +19,7 @@ from trivet.supervisor import actions as do
 from trivet.supervisor import events as on
 from trivet.supervisor.control.server import Call
 from trivet.supervisor.control.snapshot import Snapshot
+from trivet.supervisor.control.stacks import StackDesk
 from trivet.supervisor.incidents.box import BlackBox
 from trivet.supervisor.procfs import own_mounts, rss_bytes
 from trivet.wire import control
@@ -66,6 +67,12 @@ class View(Protocol):
     def task_pid(self, number: int) -> int | None:
         """Return a background task's process, if it lives."""
 
+    def ask_for_stacks(self, number: int) -> bool:
+        """Have a worker write down where its threads are; `False` where it cannot."""
+
+    def read_stacks(self, number: int) -> str | None:
+        """Return what a worker has written down; `None` where it has ended."""
+
     def ask_edge(self, number: int) -> bool:
         """Ask the edge for its numbers; `False` if there is no edge."""
 
@@ -84,6 +91,7 @@ class Desk:
         self._events: deque[wire.EventLine] = deque(maxlen=MOST_EVENTS)
         self._asked = 0
         self._statuses: dict[int, tuple[Call, float]] = {}
+        self._stacks = StackDesk(view)
         self._reloads: list[Call] = []
         """Those who wait for the next reload to begin."""
         self._rolling: list[Call] = []
@@ -125,10 +133,13 @@ class Desk:
 
     def next_deadline(self) -> float | None:
         """Return when `tick` has to be called at the latest, or `None` for no such time."""
-        return min((due for _, due in self._statuses.values()), default=None)
+        times = [due for _, due in self._statuses.values()]
+        times += [each for each in [self._stacks.next_deadline()] if each is not None]
+        return min(times, default=None)
 
     def tick(self, now: float) -> None:
-        """Answer without the edge where it has taken too long."""
+        """Answer without the edge where it has taken too long; look for stacks."""
+        self._stacks.tick(now)
         for number, (call, due) in list(self._statuses.items()):
             if due <= now:
                 del self._statuses[number]
@@ -156,6 +167,8 @@ class Desk:
             case wire.IncidentAsked() as asked:
                 found = tuple(self._box.find(asked.id)[:MOST_FOUND])
                 call.answer(wire.FoundIncidents(version=_VERSION, incidents=found))
+            case wire.StackAsked() as asked:
+                self._stacks.take(call, asked, time.monotonic())
 
     def _take_status(self, call: Call) -> None:
         self._asked += 1

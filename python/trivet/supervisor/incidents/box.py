@@ -51,6 +51,14 @@ class BlackBox:
         """The edge tells that a request went wrong."""
         self._recorder.on_request_failed(failed, self._who(failed.worker), time.monotonic())
 
+    def on_request_overdue(self, overdue: control.RequestOverdue) -> None:
+        """The edge tells that a request's time is over, or that its response stalls."""
+        self._recorder.on_request_overdue(overdue, self._who(overdue.worker), time.monotonic())
+
+    def on_stack(self, worker: int, request: int, stack: str) -> None:
+        """It is known where an overdue request is; `request` is its number in the frames."""
+        self._recorder.on_stack(worker, request, stack)
+
     def on_worker_lost(self, lost: control.WorkerLost) -> None:
         """The edge tells that a worker's connection is gone."""
         self._recorder.on_worker_lost(lost, time.monotonic())

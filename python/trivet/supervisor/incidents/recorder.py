@@ -2,8 +2,9 @@
 
 Strategy: what the app raised is whole when it comes. The loss of a worker is told twice, by the
 edge (which requests were running) and by the kernel (how the process ended), in either order: the
-first of them is held until the other one comes, or `JOIN_S` is over. Neither clock nor I/O: the
-caller passes the time, and gets finished incidents through `keep`.
+first of them is held until the other one comes, or `JOIN_S` is over. A request whose time is over
+is held until the worker, or a signal handler in it, has said where it is. Neither clock nor I/O:
+the caller passes the time, and gets finished incidents through `keep`.
 """
 
 import os
@@ -19,6 +20,9 @@ from trivet.wire.incident import Incident, Kind
 JOIN_S = 3.0
 """How long one half waits for the other: a worker that the edge has lost is killed after a
 second, and a dead one's connection ends at once."""
+
+STACK_S = 3.0
+"""How long an overdue request waits for its stack: `overdue` has it after 1.2 s, or never."""
 
 MOST_REQUESTS = 20
 """Requests of one incident that are kept whole; the rest of a hundred on one loop is counted."""
@@ -55,6 +59,16 @@ class _Loss:
     stack: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Overdue:
+    """A request whose time is over, as long as its stack is not known."""
+
+    due: float
+    cause: control.Overdue
+    request: control.FailedRequest
+    who: Who | None
+
+
 class Recorder:
     """Makes incidents.
 
@@ -65,6 +79,7 @@ class Recorder:
     def __init__(self, keep: Callable[[Incident], None]) -> None:
         self._keep = keep
         self._losses: dict[int, _Loss] = {}
+        self._overdue: dict[tuple[int, int], _Overdue] = {}
         self._dropped_before = 0
         self._dropped_by_edge = 0
 
@@ -75,9 +90,7 @@ class Recorder:
 
     def on_request_failed(self, failed: control.RequestFailed, who: Who | None, now: float) -> None:
         """The edge tells that a request went wrong."""
-        if failed.dropped < self._dropped_by_edge:  # another edge counts anew
-            self._dropped_before += self._dropped_by_edge
-        self._dropped_by_edge = failed.dropped
+        self._count_dropped(failed.dropped)
         if failed.raised is None:
             loss = self._loss(failed.worker, now)
             if len(loss.requests) < MOST_REQUESTS:
@@ -85,28 +98,30 @@ class Recorder:
             else:
                 loss.more_requests += 1
             return
-        self._keep(
-            Incident(
-                id=failed.request.id,
-                time=_since_1970(failed.request),
-                kind="exception",
-                summary=failed.raised.error,
-                place=failed.raised.place,
-                stack=failed.raised.trace[:STACK_CHARACTERS],
-                process="worker",
-                app=who.app if who else "",
-                worker=failed.worker,
-                pid=who.pid if who else None,
-                generation=who.generation if who else None,
-                signal=None,
-                exit_code=None,
-                is_out_of_memory=False,
-                memory_before_bytes=who.memory_before_bytes if who else None,
-                memory_after_bytes=who.memory_now_bytes if who else None,
-                requests=(failed.request,),
-                more_requests=0,
-            )
-        )
+        raised = failed.raised
+        texts = raised.error, raised.place, raised.trace
+        self._keep(_of_request(failed.request, "exception", texts, failed.worker, who))
+
+    def on_request_overdue(
+        self, overdue: control.RequestOverdue, who: Who | None, now: float
+    ) -> None:
+        """The edge tells that a request's time is over, or that its response stalls."""
+        self._count_dropped(overdue.dropped)
+        if overdue.failed:
+            held = _Overdue(now + STACK_S, overdue.cause, overdue.failed, who)
+            self._overdue[overdue.worker, overdue.request] = held
+
+    def on_stack(self, worker: int, request: int, stack: str) -> None:
+        """It is known where an overdue request is, or that this cannot be seen (empty)."""
+        held = self._overdue.pop((worker, request), None)
+        if held:
+            after_s = held.request.failed_us / 1e6
+            if held.cause is control.Overdue.STALL:
+                kind: Kind = "stall"
+                summary = f"the response stalled, {after_s:.3g} s after the request had come"
+            else:
+                kind, summary = "timeout", f"no response after {after_s:.3g} s"
+            self._keep(_of_request(held.request, kind, (summary, "", stack), worker, held.who))
 
     def on_worker_lost(self, lost: control.WorkerLost, now: float) -> None:
         """The edge tells that a worker's connection is gone."""
@@ -117,6 +132,7 @@ class Recorder:
 
     def on_worker_exited(self, who: Who, death: Death, stack: str, now: float) -> None:
         """A worker's process has ended."""
+        self._end_overdue(lambda number, _: number == who.worker)
         loss = self._losses.get(who.worker)
         is_expected = who.state == "stopping" or (
             who.state in KNOWN_TO_EDGE and death.reason == "exit 0"
@@ -137,18 +153,33 @@ class Recorder:
 
     def next_deadline(self) -> float | None:
         """Return when `tick` has to be called at the latest, or `None` for no such time."""
-        return min((loss.due for loss in self._losses.values()), default=None)
+        times = [each.due for each in self._losses.values()]
+        times += [each.due for each in self._overdue.values()]
+        return min(times, default=None)
 
     def tick(self, now: float) -> None:
         """Finish what has waited for too long."""
         for worker, loss in list(self._losses.items()):
             if loss.due <= now:
                 self._finish(worker)
+        self._end_overdue(lambda _, held: held.due <= now)
 
     def flush(self) -> None:
         """Finish everything: the stand ends."""
         for worker in list(self._losses):
             self._finish(worker)
+        self._end_overdue(lambda _, __: True)
+
+    def _end_overdue(self, is_meant: Callable[[int, _Overdue], bool]) -> None:
+        """Keep requests without their stacks: none will come."""
+        for (worker, request), held in list(self._overdue.items()):
+            if is_meant(worker, held):
+                self.on_stack(worker, request, "")
+
+    def _count_dropped(self, dropped: int) -> None:
+        if dropped < self._dropped_by_edge:  # another edge counts anew
+            self._dropped_before += self._dropped_by_edge
+        self._dropped_by_edge = dropped
 
     def _loss(self, worker: int, now: float) -> _Loss:
         return self._losses.setdefault(worker, _Loss(now + JOIN_S))
@@ -157,6 +188,37 @@ class Recorder:
         loss = self._losses.pop(worker)
         if loss.death or loss.requests or _broke(loss):
             self._keep(_of_death(loss, process="worker", worker=worker))
+
+
+def _of_request(
+    request: control.FailedRequest,
+    kind: Kind,
+    texts: tuple[str, str, str],
+    worker: int,
+    who: Who | None,
+) -> Incident:
+    """Make the incident of one request; `texts` are its summary, place and stack."""
+    summary, place, stack = texts
+    return Incident(
+        id=request.id,
+        time=_since_1970(request),
+        kind=kind,
+        summary=summary,
+        place=place,
+        stack=stack[:STACK_CHARACTERS],
+        process="worker",
+        app=who.app if who else "",
+        worker=worker,
+        pid=who.pid if who else None,
+        generation=who.generation if who else None,
+        signal=None,
+        exit_code=None,
+        is_out_of_memory=False,
+        memory_before_bytes=who.memory_before_bytes if who else None,
+        memory_after_bytes=who.memory_now_bytes if who else None,
+        requests=(request,),
+        more_requests=0,
+    )
 
 
 def _of_death(

@@ -3,7 +3,8 @@
 The life of an overdue request: the edge tells of it (`begin`); its worker is asked to interrupt
 it, and answers with its stack (`answer`), or does not, because its interpreter lock is held: then
 the stacks come from a signal handler in C (`tick`, `read`). In the end it lets go (`release`) or
-is stuck (`give_up`), and the worker is replaced. Like `fleet`, which calls it, `Overdues` has
+is stuck (`give_up`), and the worker is replaced. What is seen of it also goes into its incident,
+which `incidents` puts together. Like `fleet`, which calls it, `Overdues` has
 neither clock nor I/O.
 """
 
@@ -55,22 +56,29 @@ class Overdues:
         self._requests: dict[tuple[int, int], _Request] = {}
 
     def begin(self, event: on.RequestOverdue, now: float) -> Actions:
-        """Have the worker interrupt a request."""
+        """Have the worker interrupt a request, unless it has ended by itself."""
+        if event.message.running_ms is None:
+            return [do.RecordStack(event.worker, event.message.request, "")]
         key = event.worker, event.message.request
         self._requests[key] = _Request(event, now, now + self._answer_s)
         return [do.Interrupt(event.worker, event.message.request, event.message.cause)]
 
     def answer(self, event: on.RequestInterrupted) -> Actions:
-        """Take a worker's answer, which may be late."""
-        request = self._requests.get((event.worker, event.answer.request))
-        if request is None or request.answer:
+        """Take a worker's answer, which may be late: the request may have let go by now."""
+        answer = event.answer
+        where = "The event loop is blocked in" if answer.found == "loop" else "It is in"
+        stack = "" if answer.found == "nothing" else _shown(where, [answer.stack])
+        recorded = do.RecordStack(event.worker, answer.request, stack)
+        request = self._requests.get((event.worker, answer.request))
+        if request is None:
+            return [recorded]
+        if request.answer:
             return []
         was_told = request.is_dumped
-        request.due, request.answer = None, event.answer
-        if was_told or event.answer.found == "nothing":
-            return []
-        where = "The event loop is blocked in" if event.answer.found == "loop" else "It is in"
-        return [self._say(request, where, [event.answer.stack])]
+        request.due, request.answer = None, answer
+        if was_told or not stack:
+            return [recorded]
+        return [recorded, self._say(request, stack)]
 
     def tick(self, now: float) -> Actions:
         """Ask for stacks where there is no answer, and read those that were asked for."""
@@ -98,9 +106,10 @@ class Overdues:
         actions: Actions = []
         for request in self._of(event.worker):
             if request.is_dumped and not request.dump and not request.answer:
-                request.dump = "\n".join(lines)
-                where = "The worker does not answer, its threads are in"
-                actions.append(self._say(request, where, lines))
+                request.dump = _shown("The worker does not answer, its threads are in", lines)
+                number = request.told.message.request
+                actions.append(do.RecordStack(event.worker, number, request.dump))
+                actions.append(self._say(request, request.dump))
         return actions
 
     def release(self, event: on.RequestReleased, now: float) -> Actions:
@@ -144,12 +153,11 @@ class Overdues:
     def _of(self, worker: int) -> list[_Request]:
         return [each for (number, _), each in self._requests.items() if number == worker]
 
-    def _say(self, request: _Request, where: str, lines: list[str]) -> do.Say:
+    def _say(self, request: _Request, stack: str) -> do.Say:
         message = request.told.message
-        ran = f"has run for {message.running_ms / 1000:.3g} s in worker {message.worker}"
+        ran = f"has run for {(message.running_ms or 0) / 1000:.3g} s in worker {message.worker}"
         head = f"{_name(request)} {ran} and is interrupted: {_CAUSES[message.cause]}."
-        shown = [line for line in lines if line] or ["(no code of the app)"]
-        return do.Say("\n".join([f"{head} {where}", *(f"    {line}" for line in shown)]), "warning")
+        return do.Say(f"{head} {stack}", "warning")
 
 
 def sighted(
@@ -165,6 +173,11 @@ def sighted(
             return on.RequestOverdue(message.worker, message, sight.look(pid, now))
         case control.RequestStuck():
             return on.RequestStuck(message.worker, message.request, sight.look(pid, now))
+
+
+def _shown(where: str, lines: list[str]) -> str:
+    shown = [line for line in lines if line] or ["(no code of the app)"]
+    return "\n".join([where, *(f"    {line}" for line in shown)])
 
 
 def _name(request: _Request) -> str:

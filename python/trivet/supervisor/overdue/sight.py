@@ -16,6 +16,10 @@ on a crowded machine it gets no more, and one that waits needs next to nothing."
 STACKS_BYTES = 1 << 20
 """What is read of a worker's stacks: `faulthandler` writes at most 100 threads of 100 frames."""
 
+SHARED_S = 0.5
+"""For how long a dump serves whoever asks for another one: so nobody clears the file between the
+signal that another has sent and the moment when that one reads."""
+
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 _STATE, _USER_TICKS, _SYSTEM_TICKS = 0, 11, 12
 
@@ -48,11 +52,19 @@ class StackFile:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
+        self._asked = -SHARED_S
 
-    def clear(self) -> None:
-        """Make room; worker and supervisor share the place where the next write begins."""
+    def begin(self, now: float) -> bool:
+        """Make room for a dump; `False` where one was asked for just now, which will do.
+
+        Worker and supervisor share the place where the next write begins.
+        """
+        if now - self._asked < SHARED_S:
+            return False
+        self._asked = now
         os.ftruncate(self._descriptor, 0)
         os.lseek(self._descriptor, 0, os.SEEK_SET)
+        return True
 
     def read(self) -> str:
         """Return what the worker has written since."""

@@ -11,6 +11,8 @@ def request(wanted: str, **more: Any) -> FailedRequest:
         "id": wanted,
         "method": "GET",
         "target": "/",
+        "mount": "",
+        "route": None,
         "client": "127.0.0.1",
         "attempts": 1,
         "received_unix_us": 1_700_000_000_000_000,

@@ -32,6 +32,21 @@ class Desk:
         )
         self.recorder.on_request_failed(message, who("serving"), 100.0)
 
+    def overdue(self, wanted: str, number: int = 9, **more: Any) -> None:
+        parts: dict[str, Any] = {
+            "worker": 2,
+            "request": number,
+            "cause": control.Overdue.TIMEOUT,
+            "running_ms": 450,
+            "method": "GET",
+            "path": "/",
+            "id": wanted,
+            "failed": request(wanted, status=504),
+            "dropped": 0,
+        }
+        message = control.RequestOverdue(**parts | more)
+        self.recorder.on_request_overdue(message, who("serving"), 100.0)
+
     def lost(self, *, broke_contract: bool = False) -> None:
         message = control.WorkerLost(
             worker=2, reason="EOF", started=1, retried=0, broke_contract=broke_contract
@@ -168,6 +183,63 @@ def test_of_many_requests_the_first_are_kept_and_the_rest_counted() -> None:
     desk.exits()
     (made,) = desk.kept
     assert (len(made.requests), made.more_requests) == (recorder.MOST_REQUESTS, 5)
+
+
+def test_a_request_whose_time_is_over_waits_for_its_stack() -> None:
+    desk = Desk()
+    desk.overdue("one")
+    assert desk.kept == []
+    desk.recorder.on_stack(2, 9, "It is in\n    app.py:3 view")
+    (made,) = desk.kept
+    assert (made.id, made.kind, made.summary) == ("one", "timeout", "no response after 0.5 s")
+    assert made.stack == "It is in\n    app.py:3 view"
+    assert (made.app, made.worker, made.pid, made.generation) == ("shop", 2, 77, 3)
+    assert [each.status for each in made.requests] == [504]
+    assert made.time == 1_700_000_000.5
+    desk.recorder.on_stack(2, 9, "again")
+    assert len(desk.kept) == 1
+    assert desk.recorder.next_deadline() is None
+
+
+def test_a_stalled_response_is_called_that() -> None:
+    desk = Desk()
+    desk.overdue("one", cause=control.Overdue.STALL)
+    desk.recorder.on_stack(2, 9, "")
+    assert [(each.kind, each.summary) for each in desk.kept] == [
+        ("stall", "the response stalled, 0.5 s after the request had come")
+    ]
+
+
+@pytest.mark.parametrize("end", ["time", "exit", "flush"])
+def test_an_overdue_request_without_a_stack_is_an_incident_all_the_same(end: str) -> None:
+    desk = Desk()
+    desk.overdue("one")
+    assert desk.recorder.next_deadline() == 100.0 + recorder.STACK_S
+    desk.recorder.tick(99.0 + recorder.STACK_S)
+    assert desk.kept == []
+    if end == "time":
+        desk.recorder.tick(100.0 + recorder.STACK_S)
+    elif end == "exit":
+        desk.exits("stopping", Death(77, "SIGKILL", 0))
+    else:
+        desk.recorder.flush()
+    assert [(each.id, each.kind, each.stack) for each in desk.kept] == [("one", "timeout", "")]
+
+
+def test_the_stack_of_another_request_is_not_taken() -> None:
+    desk = Desk()
+    desk.overdue("one")
+    desk.recorder.on_stack(2, 8, "It is in")
+    desk.recorder.on_stack(1, 9, "It is in")
+    assert desk.kept == []
+
+
+def test_an_overdue_request_that_the_edge_does_not_record_is_only_counted() -> None:
+    desk = Desk()
+    desk.overdue("one", failed=None, dropped=4)
+    desk.recorder.on_stack(2, 9, "It is in")
+    desk.recorder.flush()
+    assert (desk.kept, desk.recorder.dropped) == ([], 4)
 
 
 def test_what_was_dropped_is_summed_over_edges() -> None:

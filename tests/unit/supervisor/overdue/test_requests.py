@@ -19,15 +19,19 @@ DUMP = (
 )
 
 
-def overdue(worker: int = 1, request: int = 9, path: str = "/report") -> on.RequestOverdue:
+def overdue(
+    worker: int = 1, request: int = 9, path: str = "/report", running_ms: int | None = 30_020
+) -> on.RequestOverdue:
     message = control.RequestOverdue(
         worker=worker,
         request=request,
         cause=Overdue.TIMEOUT,
-        running_ms=30_020,
+        running_ms=running_ms,
         method="GET",
         path=path,
         id="01a2",
+        failed=None,
+        dropped=0,
     )
     return on.RequestOverdue(worker, message, BEFORE)
 
@@ -47,11 +51,35 @@ def stuck(request: int = 9) -> on.RequestStuck:
 def test_an_overdue_request_is_interrupted_and_its_stack_said() -> None:
     table = Table.serving()
     assert table.happens(overdue()) == [do.Interrupt(1, 9, Overdue.TIMEOUT)]
-    table.happens(answered())
+    stack = "It is in\n    app.py:88 report"
+    assert without_words(table.happens(answered())) == [do.RecordStack(1, 9, stack)]
     assert table.said() == (
         "GET /report (request id 01a2) has run for 30 s in worker 1 and is interrupted: "
         "its time is over. It is in\n    app.py:88 report"
     )
+    assert table.passes(10) == []
+
+
+# Edge and worker tell of it on two ways.
+def test_a_stack_that_comes_behind_the_end_is_recorded() -> None:
+    table = Table.serving()
+    table.happens(overdue(), on.RequestReleased(1, 9))
+    stack = "It is in\n    app.py:88 report"
+    assert table.happens(answered()) == [do.RecordStack(1, 9, stack)]
+
+
+@pytest.mark.parametrize("found", ["loop", "nothing"])
+def test_what_was_found_is_recorded(found: Literal["loop", "nothing"]) -> None:
+    table = Table.serving()
+    table.happens(overdue())
+    stack = {"loop": "The event loop is blocked in\n    app.py:88 report", "nothing": ""}[found]
+    recorded = without_words(table.happens(answered(found)))
+    assert recorded == [do.RecordStack(1, 9, stack)]
+
+
+def test_a_request_that_has_ended_by_itself_is_not_interrupted() -> None:
+    table = Table.serving()
+    assert table.happens(overdue(running_ms=None)) == [do.RecordStack(1, 9, "")]
     assert table.passes(10) == []
 
 
@@ -71,12 +99,12 @@ def test_a_worker_that_does_not_answer_is_made_to_write_its_stacks_down() -> Non
     assert table.policy.next_deadline() == table.now + 1
     assert table.passes(1) == [do.AskForStacks(1)]
     assert table.passes(0.2) == [do.ReadStacks(1)]
-    table.happens(on.StacksRead(1, DUMP))
-    assert table.said().endswith(
-        "The worker does not answer, its threads are in\n    app.py:88 report"
-    )
+    stack = "The worker does not answer, its threads are in\n    app.py:88 report"
+    assert without_words(table.happens(on.StacksRead(1, DUMP))) == [do.RecordStack(1, 9, stack)]
+    assert table.said().endswith(stack)
     assert table.passes(1) == []
-    assert table.happens(answered()) == []  # too late to say it twice
+    table.happens(answered())
+    assert table.said() == ""  # too late to say it twice
 
 
 @pytest.mark.parametrize("text", ["", "rubbish"])

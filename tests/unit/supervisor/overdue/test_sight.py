@@ -1,8 +1,9 @@
+import os
 import subprocess
 import sys
 
 import pytest
-from trivet.supervisor.overdue.sight import Look, describe, look
+from trivet.supervisor.overdue.sight import SHARED_S, Look, StackFile, describe, look
 
 from tests.waiting import wait_until
 
@@ -45,3 +46,18 @@ def test_a_real_process_is_seen_computing_and_dead() -> None:
 
 def used(at: Look) -> float:
     return sum(seconds for _, seconds in at.threads.values())
+
+
+# The log of an overdue request and `trivet stack` may want the stacks at the same moment.
+def test_what_was_asked_for_just_now_is_not_cleared_by_another_who_asks() -> None:
+    descriptor = os.memfd_create("stacks")
+    file = StackFile(descriptor)
+    assert file.begin(10.0)
+    os.write(descriptor, b"Thread 1")
+    assert not file.begin(10.0 + SHARED_S / 2)
+    assert file.read() == "Thread 1"
+    assert file.begin(10.0 + SHARED_S)
+    assert file.read() == ""
+    os.write(descriptor, b"2")
+    assert file.read() == "2"
+    file.close()
