@@ -5,17 +5,22 @@ use trivet_core::conditional::{EntityTag, Validators, Verdict, evaluate};
 use trivet_core::content_coding::{
     Coding, MediaRange, forbids_transform, negotiate, varies_by, write_vary,
 };
+use trivet_core::file_path::{DotFiles, is_fingerprinted, resolve};
+use trivet_core::glob::{Glob, MOST_TOKENS};
 use trivet_core::http_date;
 use trivet_core::http1::KnownField;
+use trivet_core::media_type::MediaTypes;
 use trivet_core::range::{MOST_RANGES, Multipart, Selection, select};
 
 /// A target by its name.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target of this file.
-pub const TARGETS: [Target; 4] = [
+pub const TARGETS: [Target; 6] = [
     ("conditional", conditional),
     ("content_coding", content_coding),
+    ("file_path", file_path),
+    ("glob", glob),
     ("http_date", date),
     ("range", range),
 ];
@@ -114,6 +119,97 @@ pub fn content_coding(data: &[u8]) {
         let example = range.to_string().replace('*', "x");
         assert!(range.holds(example.as_bytes()));
     }
+}
+
+/// A decoded path, a raw one and a mount: what is found lies below the mount, is plain,
+/// and is found again; whatever its name, its type is one value.
+pub fn file_path(data: &[u8]) {
+    let (steer, rest) = steered(data);
+    let mut parts = rest.splitn(3, |&byte| byte == b'\n');
+    let mut part = || parts.next().unwrap_or_default();
+    let (mount, raw, path) = (part(), part(), part());
+    let dot_files = match steer & 3 {
+        0 => DotFiles::Allow,
+        1 => DotFiles::RefuseButWellKnown,
+        _ => DotFiles::Refuse,
+    };
+    let Ok(found) = resolve(path, raw, mount, dot_files) else {
+        return;
+    };
+    let relative = found.relative;
+    assert!(path.starts_with(mount.strip_suffix(b"/").unwrap_or(mount)));
+    assert!(!relative.contains(['\\', '\0', '\n', '\r']));
+    assert!(
+        !raw.to_ascii_lowercase()
+            .windows(3)
+            .any(|part| part == b"%2f")
+            || found.relative.is_empty()
+    );
+    if relative.is_empty() {
+        return;
+    }
+    for (index, name) in relative.split('/').enumerate() {
+        assert!(!matches!(name, "" | "." | ".."), "{relative:?}");
+        let is_well_known = steer & 3 == 1 && index == 0 && name == ".well-known";
+        assert!(!name.starts_with('.') || dot_files == DotFiles::Allow || is_well_known);
+    }
+    let at_root = [b"/", relative.as_bytes()].concat();
+    let again = resolve(&at_root, b"", b"/", DotFiles::Allow).expect("it is found again");
+    assert_eq!(again.relative, relative);
+
+    let types = MediaTypes::new([("x", "text/x")], "utf-8", "a/b").expect("these are right");
+    let mut value = Vec::new();
+    types.of(relative).write(&mut value);
+    let value = String::from_utf8(value).expect("it is ASCII");
+    MediaTypes::new([], "", &value).expect("it is a media type");
+    if is_fingerprinted(relative) {
+        let name = relative.rsplit('/').next().expect("there is one");
+        assert!(name.bytes().any(|byte| byte.is_ascii_digit()) && name.len() > 10);
+        assert!(is_fingerprinted(name));
+    }
+}
+
+/// A pattern and a path: the match is that of a plain reading, which is slow, and
+/// a pattern that is shown means the same.
+pub fn glob(data: &[u8]) {
+    let mut parts = data.splitn(2, |&byte| byte == b'\n');
+    let mut part = || String::from_utf8_lossy(parts.next().unwrap_or_default());
+    let (pattern, path) = (part(), part());
+    let Ok(glob) = Glob::parse(&pattern) else {
+        return;
+    };
+    let matches = glob.matches(&path);
+    let shown = glob.to_string();
+    if shown.chars().count() <= MOST_TOKENS {
+        assert_eq!(Glob::parse(&shown), Ok(glob));
+    }
+    let pattern: Vec<_> = shown.chars().skip(1).collect();
+    let path: Vec<_> = path.chars().collect();
+    assert_eq!(matches, matches_by_table(&pattern, &path));
+}
+
+/// Row by row: whether what is left of the pattern matches what is left of the path.
+fn matches_by_table(pattern: &[char], path: &[char]) -> bool {
+    let mut table = vec![vec![false; path.len() + 1]; pattern.len() + 1];
+    table[pattern.len()][path.len()] = true;
+    for at in (0..pattern.len()).rev() {
+        for from in (0..=path.len()).rev() {
+            let next = path.get(from);
+            let is_in_name = next.is_some_and(|&c| c != '/');
+            table[at][from] = match pattern[at..] {
+                ['*', '*', '/', ..] => {
+                    table[at + 3][from]
+                        || (from..path.len()).any(|end| path[end] == '/' && table[at + 3][end + 1])
+                }
+                ['*', '*'] => next.is_some(),
+                ['*', ..] => table[at + 1][from] || is_in_name && table[at][from + 1],
+                ['?', ..] => is_in_name && table[at + 1][from + 1],
+                [own, ..] => next == Some(&own) && table[at + 1][from + 1],
+                [] => false,
+            };
+        }
+    }
+    table[0][0]
 }
 
 /// A date: what is read is the second that it is written as.
