@@ -18,6 +18,7 @@ CODES: Final[Mapping[str, str]] = {
     "config.bad_toml": "The configuration file is not valid TOML.",
     "config.bad_value": "An option has a value of another type, form or range than it takes.",
     "config.conflict": "Two options that were set contradict each other.",
+    "config.edge_refused": "The edge says why it cannot use the configuration, and keeps its own.",
     "config.file_missing": "A file or folder does not exist or cannot be read.",
     "config.kubernetes_link": (
         "A variable was ignored: Kubernetes sets it in every pod for a Service called `trivet`."

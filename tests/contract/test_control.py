@@ -118,6 +118,7 @@ def _message_types() -> list[type[msgspec.Struct]]:
         st.builds(control.WorkerDrained, worker=U32),
         st.builds(control.Ready, version=U32, pid=U32),
         st.builds(control.Refused, reason=TEXT),
+        st.builds(control.Reconfigured, id=U32, refused=st.none() | TEXT),
         st.builds(control.Log, level=TEXT, text=TEXT),
     )
 )

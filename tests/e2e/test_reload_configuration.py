@@ -126,9 +126,9 @@ def test_another_app_takes_over(serve: Serve, project: Project) -> None:
 
 def test_what_needs_a_new_start_is_named_and_the_rest_taken(serve: Serve, project: Project) -> None:
     stand = begin(serve, project)
-    project.write(config("two", "[limits]\nqueue = 77\n[timeouts]\nrequest = '9s'\n"))
+    project.write(config("two", "edge_threads = 2\nbacklog = 77\n"))
     ended = project.run("reload")
-    line = "changed, and needs a new start: limits.queue, timeouts.request"
+    line = "changed, and needs a new start: server.edge_threads, server.backlog"
     assert (ended.code, ended.out.splitlines()[-1]) == (0, line)
     assert f"configuration: {line}" in stand.err.text()
     assert stand.get("/").text == "two"

@@ -9,7 +9,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::FileTypeExt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
@@ -38,11 +38,74 @@ struct Shared {
     changed: Condvar,
 }
 
-/// The access log.
+/// An access log. When it is dropped, the lines that it has are still written.
 #[derive(Debug)]
 pub struct AccessLog {
     format: AccessFormat,
     shared: Arc<Shared>,
+}
+
+/// Every access log that is written: after a reload, more than one while requests that began
+/// before it are running.
+#[derive(Debug, Default)]
+pub(crate) struct Logs(Mutex<Vec<Weak<Shared>>>);
+
+impl Logs {
+    /// Open one more, as [`AccessLog::open`] does.
+    pub(crate) fn open(
+        &self,
+        format: AccessFormat,
+        path: Option<&str>,
+    ) -> std::io::Result<AccessLog> {
+        let log = AccessLog::open(format, path)?;
+        let mut all = self.0.lock();
+        all.retain(|shared| shared.strong_count() > 0);
+        all.push(Arc::downgrade(&log.shared));
+        Ok(log)
+    }
+
+    /// Open their files anew, after they were renamed.
+    pub(crate) fn reopen(&self) {
+        for shared in self.written() {
+            shared.buffer.lock().reopen = true;
+            shared.changed.notify_one();
+        }
+    }
+
+    /// Write out what is left, unless nobody reads it. Lines recorded
+    /// afterwards are lost.
+    pub(crate) fn close(&self) {
+        let all = self.written();
+        for shared in &all {
+            shared.end();
+        }
+        let deadline = Instant::now() + CLOSE_WAIT;
+        for shared in all {
+            shared.wait_until_written(deadline);
+        }
+    }
+
+    fn written(&self) -> Vec<Arc<Shared>> {
+        self.0.lock().iter().filter_map(Weak::upgrade).collect()
+    }
+}
+
+impl Shared {
+    fn end(&self) {
+        self.buffer.lock().ended = true;
+        self.changed.notify_all();
+    }
+
+    fn wait_until_written(&self, deadline: Instant) {
+        let mut buffer = self.buffer.lock();
+        while !buffer.written && !self.changed.wait_until(&mut buffer, deadline).timed_out() {}
+    }
+}
+
+impl Drop for AccessLog {
+    fn drop(&mut self) {
+        self.shared.end();
+    }
 }
 
 impl AccessLog {
@@ -77,28 +140,6 @@ impl AccessLog {
         if was_empty {
             self.shared.changed.notify_one();
         }
-    }
-
-    /// Open the file anew, after it was renamed.
-    pub fn reopen(&self) {
-        self.shared.buffer.lock().reopen = true;
-        self.shared.changed.notify_one();
-    }
-
-    /// Write out what is left, unless nobody reads it. Lines recorded
-    /// afterwards are lost.
-    pub fn close(&self) {
-        let mut buffer = self.shared.buffer.lock();
-        buffer.ended = true;
-        self.shared.changed.notify_all();
-        let deadline = Instant::now() + CLOSE_WAIT;
-        while !buffer.written
-            && !self
-                .shared
-                .changed
-                .wait_until(&mut buffer, deadline)
-                .timed_out()
-        {}
     }
 }
 
@@ -184,6 +225,42 @@ fn lost_lines(format: AccessFormat, dropped: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const RECORD: AccessRecord<'_> = AccessRecord {
+        unix_us: 0,
+        client: "127.0.0.1",
+        client_port: 1,
+        method: b"GET",
+        target: b"/",
+        version: "HTTP/1.1",
+        status: 200,
+        bytes_in: 0,
+        bytes_out: 0,
+        duration_us: 0,
+        queue_us: None,
+        app_us: None,
+        host: b"",
+        scheme: "http",
+        referer: b"",
+        user_agent: b"",
+        request_id: "id",
+        worker: None,
+        error: None,
+        aborted: false,
+    };
+
+    #[test]
+    fn what_a_dropped_log_has_is_written_before_the_end() {
+        let path = std::env::temp_dir().join(format!("trivet-log-{}", std::process::id()));
+        let logs = Logs::default();
+        let log = logs.open(AccessFormat::Combined, path.to_str()).unwrap();
+        log.record(&RECORD);
+        drop(log);
+        logs.close();
+        let lines = std::fs::read_to_string(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert!(lines.starts_with("127.0.0.1 "), "{lines}");
+    }
 
     #[test]
     fn a_pipe_gets_whole_lines() {

@@ -30,6 +30,7 @@ use trivet_core::gate::Admitted;
 use trivet_core::http1::Head;
 
 use crate::clock::now_us;
+use crate::settings::Settings;
 use crate::shared::{Admission, Shared};
 use crate::stream::Stream;
 use crate::watch::Watch;
@@ -49,6 +50,10 @@ pub struct Accepted {
 pub struct Connection {
     stream: Stream,
     shared: Arc<Shared>,
+    /// What the present request goes by from its start to its end.
+    settings: Arc<Settings>,
+    /// Which they are.
+    edition: u64,
     accepted: Accepted,
     watch: Arc<Watch>,
     buf: Vec<u8>,
@@ -91,8 +96,12 @@ impl Connection {
         admission: Admission,
     ) -> Self {
         let watch = shared.watches.add();
+        // Asked before: others that come in between are then noticed.
+        let edition = shared.edition();
         Self {
             stream,
+            settings: shared.settings(),
+            edition,
             shared,
             accepted,
             watch,
@@ -148,12 +157,26 @@ impl Connection {
         };
         self.shared.requests.fetch_add(1, Ordering::Relaxed);
         let record = Record::of_request(self, begun_us);
-        if let Err(problem) =
-            trivet_core::gate::admit(&self.head, &self.buf, &self.shared.gate, &mut self.admitted)
-        {
+        if let Err(problem) = trivet_core::gate::admit(
+            &self.head,
+            &self.buf,
+            &self.settings.gate,
+            &mut self.admitted,
+        ) {
             return self.refuse(problem, record).await;
         }
         self.answer(record).await
+    }
+
+    /// Go by the settings that hold now, before a request begins. Whether they are others.
+    fn renew_settings(&mut self) -> bool {
+        let edition = self.shared.edition();
+        if edition == self.edition {
+            return false;
+        }
+        self.edition = edition;
+        self.settings = self.shared.settings();
+        true
     }
 
     /// Drop the answered request's bytes, and the buffer if it is empty then.

@@ -17,6 +17,7 @@ mod mount;
 pub mod pool;
 mod request_id;
 mod run;
+mod settings;
 pub mod shared;
 pub mod spool;
 mod stream;

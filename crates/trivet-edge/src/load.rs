@@ -16,10 +16,10 @@ pub(crate) async fn report(shared: Arc<Shared>, outbox: Outbox) {
     let mut told = 0;
     loop {
         tokio::time::sleep(EVERY).await;
-        let apps: Vec<_> = shared.apps.pools().zip(0..).map(app_load).collect();
+        let apps: Vec<_> = shared.pools.iter().zip(0..).map(app_load).collect();
         let workers: Vec<_> = shared
-            .apps
-            .pools()
+            .pools
+            .iter()
             .flat_map(|pool| pool.worker_loads())
             .collect();
         let answered: u64 = workers.iter().map(|load| load.requests).sum();

@@ -31,27 +31,23 @@ impl MountedApp {
 /// The apps of the edge.
 #[derive(Debug)]
 pub(crate) struct Mounts {
-    /// As configured: control messages name an app by its place here.
+    /// As configured.
     by_number: Vec<Arc<MountedApp>>,
     /// Longest mount first, so that the first match is the nearest.
     by_length: Vec<Arc<MountedApp>>,
 }
 
 impl Mounts {
-    /// Mount the apps, each with a pool without workers. A response may keep
-    /// `response_memory` bytes in memory while its client is slow.
-    pub(crate) fn new(apps: &[App], response_memory: u64) -> Self {
-        let mounted = |app: &App| {
+    /// Mount each of the apps before its workers, of which `pools` has as many.
+    pub(crate) fn new(apps: &[App], pools: &[Arc<Pool>]) -> Self {
+        let mounted = |(app, pool): (&App, &Arc<Pool>)| {
             Arc::new(MountedApp {
                 mount: app.mount.as_bytes().to_vec(),
                 request_us: u64::from(app.request_ms) * 1000,
-                pool: Arc::new(
-                    Pool::new(app.queue, app.window, response_memory)
-                        .with_concurrency(app.concurrency),
-                ),
+                pool: Arc::clone(pool),
             })
         };
-        let by_number: Vec<_> = apps.iter().map(mounted).collect();
+        let by_number: Vec<_> = apps.iter().zip(pools).map(mounted).collect();
         let mut by_length = by_number.clone();
         by_length.sort_by_key(|app| std::cmp::Reverse(app.mount.len()));
         Self {
@@ -71,21 +67,15 @@ impl Mounts {
         self.by_length.iter().find(|app| app.below(path).is_some())
     }
 
-    /// The workers of the app with this number.
-    pub(crate) fn pool(&self, app: u32) -> Option<&Arc<Pool>> {
-        let app = self.by_number.get(usize::try_from(app).ok()?)?;
-        Some(&app.pool)
-    }
-
     /// The mount of an app that has no worker to take requests, if there is one.
     pub(crate) fn unserved(&self) -> Option<&[u8]> {
         let unserved = |app: &&Arc<MountedApp>| !app.pool.takes_requests();
         self.by_number.iter().find(unserved).map(|app| app.mount())
     }
 
-    /// The workers of every app.
-    pub(crate) fn pools(&self) -> impl Iterator<Item = &Arc<Pool>> {
-        self.by_number.iter().map(|app| &app.pool)
+    /// The apps, as configured.
+    pub(crate) fn by_number(&self) -> impl Iterator<Item = &Arc<MountedApp>> {
+        self.by_number.iter()
     }
 }
 
@@ -114,7 +104,8 @@ mod tests {
             request_ms: 0,
             window: 0,
         };
-        Mounts::new(&paths.iter().map(app).collect::<Vec<_>>(), 0)
+        let pools: Vec<_> = paths.iter().map(|_| Arc::default()).collect();
+        Mounts::new(&paths.iter().map(app).collect::<Vec<_>>(), &pools)
     }
 
     fn found<'a>(mounts: &'a Mounts, path: &str) -> Option<&'a str> {
@@ -146,14 +137,15 @@ mod tests {
     fn a_path_may_belong_to_nobody() {
         let mounts = mounts(&["/shop", "/blog"]);
         assert_eq!(found(&mounts, "/"), None);
-        assert!(Mounts::new(&[], 0).of(b"/").is_none());
+        assert!(Mounts::new(&[], &[]).of(b"/").is_none());
     }
 
     #[test]
     fn numbers_go_by_the_configuration() {
         let mounts = mounts(&["", "/shop"]);
-        let pool = Arc::as_ptr(mounts.pool(1).unwrap());
-        assert_eq!(pool, Arc::as_ptr(&mounts.of(b"/shop").unwrap().pool));
-        assert!(mounts.pool(2).is_none());
+        let numbered: Vec<_> = mounts.by_number().map(|app| app.mount()).collect();
+        assert_eq!(numbered, [&b""[..], b"/shop"]);
+        let second = mounts.by_number().nth(1).unwrap();
+        assert!(Arc::ptr_eq(second, mounts.of(b"/shop").unwrap()));
     }
 }

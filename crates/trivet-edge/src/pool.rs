@@ -20,6 +20,7 @@ mod worker;
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Waker;
 
 use bytes::Bytes;
@@ -28,6 +29,7 @@ use tokio::sync::Notify;
 use trivet_core::Problem;
 use trivet_core::websocket::CloseCode;
 use trivet_wire::control::WorkerLoad;
+use trivet_wire::edge_config::App;
 use trivet_wire::frames::{Flags, FrameError, HEADER_BYTES, Kind, put_frame, split_frame};
 
 use crate::claim_map::ClaimMap;
@@ -37,8 +39,8 @@ use crate::exchange::{Exchange, Reply, Segment, Stage};
 pub(crate) use vigil::Patience;
 pub(crate) use worker::{Outgoing, Worker};
 
-/// The app's workers and queue.
-#[derive(Debug)]
+/// The app's workers and queue, which live on when the settings change.
+#[derive(Debug, Default)]
 pub struct Pool {
     state: Mutex<State>,
     /// Told when requests wait, so that the rescue timer runs.
@@ -46,7 +48,7 @@ pub struct Pool {
     /// Told when a worker comes, since the first one says how the app is called.
     arrived: Notify,
     /// A response's content that stays in memory while its client is slow.
-    response_memory: u64,
+    response_memory: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -83,31 +85,24 @@ pub struct Losses {
 }
 
 impl Pool {
-    /// A pool without workers. `window` 0 follows the service time.
-    pub fn new(queue_limit: u32, window: u16, response_memory: u64) -> Self {
-        let state = State {
-            queue_limit: queue_limit as usize,
-            window,
-            ..State::default()
-        };
-        Self {
-            state: Mutex::new(state),
-            waiting: Notify::new(),
-            arrived: Notify::new(),
-            response_memory,
-        }
+    /// Go by an app's settings from now on: for the requests that wait and run, too.
+    pub(crate) fn configure(&self, app: &App, response_memory: u64) {
+        self.response_memory
+            .store(response_memory, Ordering::Relaxed);
+        let mut state = self.state.lock();
+        state.queue_limit = app.queue as usize;
+        state.concurrency = app.concurrency.map(|limit| limit as usize);
+        state.window = app.window;
+        state.pump();
+    }
+
+    fn response_memory(&self) -> u64 {
+        self.response_memory.load(Ordering::Relaxed)
     }
 
     /// Tell the supervisor from now on about requests that go wrong.
     pub(crate) fn report_to(&self, outbox: Outbox) {
         self.state.lock().reporter.set_outbox(outbox);
-    }
-
-    /// The same, for at most so many requests that wait and run at once.
-    #[must_use]
-    pub fn with_concurrency(mut self, limit: Option<u32>) -> Self {
-        self.state.get_mut().concurrency = limit.map(|limit| limit as usize);
-        self
     }
 
     /// Whether there is a worker that gets requests.
@@ -211,7 +206,7 @@ impl Pool {
 
     /// Let the worker send as many bytes more as have found a place.
     pub fn give_credit(&self, exchange: &Exchange) {
-        let Some(bytes) = exchange.reply().take_credit(self.response_memory) else {
+        let Some(bytes) = exchange.reply().take_credit(self.response_memory()) else {
             return;
         };
         self.send(
@@ -224,7 +219,7 @@ impl Pool {
 
     /// Whether content should be spilled to a file, because memory is full.
     pub fn wants_spill(&self, reply: &Reply) -> bool {
-        reply.buffered > self.response_memory
+        reply.buffered > self.response_memory()
     }
 
     /// Add a worker that has loaded the app.
@@ -332,7 +327,7 @@ impl Pool {
         let mut taken = 0;
         while let Some((header, payload)) = split_frame(input.get(taken..).unwrap_or_default())? {
             taken += HEADER_BYTES + payload.len();
-            worker.take_frame(&header, payload, descriptors, self.response_memory)?;
+            worker.take_frame(&header, payload, descriptors, self.response_memory())?;
         }
         for raised in worker.take_raised() {
             state.reporter.raised(number, raised);

@@ -100,10 +100,10 @@ async fn live(control: OwnedFd) -> i32 {
         tokio::spawn(sweep(Arc::clone(&shared), outbox.clone())),
         tokio::spawn(load::report(Arc::clone(&shared), outbox.clone())),
     ];
-    for pool in shared.apps.pools() {
+    for pool in &shared.pools {
         tasks.push(tokio::spawn(rescue(Arc::clone(pool))));
     }
-    for pool in shared.apps.pools() {
+    for pool in &shared.pools {
         pool.report_to(outbox.clone());
     }
     outbox.send(FromEdge::Ready {
@@ -116,9 +116,7 @@ async fn live(control: OwnedFd) -> i32 {
         accepting: Some(accepting),
     };
     let code = stage.obey(&mut control).await;
-    if let Some(log) = shared.access_log() {
-        log.close();
-    }
+    shared.logs.close();
     for task in tasks {
         task.abort();
     }
@@ -158,7 +156,7 @@ async fn setup(
         .collect();
     let listeners = listeners?;
     let shared = Shared::new(config).map_err(|error| error.to_string())?;
-    if shared.config.buffers.folder.is_none() {
+    if shared.settings().config.buffers.folder.is_none() {
         outbox.log(
             "warning",
             "no folder for files: large requests are streamed to the app, and slow responses hold their workers",
@@ -169,7 +167,7 @@ async fn setup(
 
 /// Start the further threads that serve connections.
 fn start_servers(shared: &Arc<Shared>) -> Servers {
-    let count = shared.config.threads.saturating_sub(1);
+    let count = shared.settings().config.threads.saturating_sub(1);
     let mut others = Vec::new();
     for number in 0..count {
         let (sender, mut arrivals) = unbounded_channel::<Arrival>();
@@ -206,7 +204,7 @@ async fn sweep(shared: Arc<Shared>, outbox: Outbox) {
     loop {
         tokio::time::sleep(SWEEP).await;
         shared.watches.sweep();
-        for pool in shared.apps.pools() {
+        for pool in &shared.pools {
             for message in pool.keep_vigil(now_us()) {
                 outbox.send(message);
             }
@@ -260,6 +258,10 @@ impl Stage<'_> {
                     tokio::time::sleep(CUT_OFF_GRACE).await;
                     return 0;
                 }
+                Ok((ToEdge::Reconfigure { id, trial, config }, _)) => {
+                    let refused = self.reconfigure(*config, trial).await.err();
+                    self.outbox.send(FromEdge::Reconfigured { id, refused });
+                }
                 Ok((message, descriptors)) => self.act(&message, descriptors),
                 Err(error) => {
                     self.outbox.log("error", &error.to_string());
@@ -269,10 +271,29 @@ impl Stage<'_> {
         }
     }
 
+    /// Go by another configuration, or only see whether that could be done.
+    async fn reconfigure(&self, config: EdgeConfig, is_trial: bool) -> Result<(), String> {
+        let shared = Arc::clone(self.shared);
+        let prepared = tokio::task::spawn_blocking(move || shared.prepare(config))
+            .await
+            .map_err(|error| error.to_string())?
+            .map_err(|error| error.to_string())?;
+        if !is_trial {
+            self.shared.adopt(prepared);
+        }
+        Ok(())
+    }
+
     /// Be ready no more. Returns when new connections end, and when all do.
     fn leave(&self, deadline_ms: u32) -> (Instant, Instant) {
         self.shared.leave();
-        let delay_ms = self.shared.config.health.drain_delay_ms.min(deadline_ms);
+        let delay_ms = self
+            .shared
+            .settings()
+            .config
+            .health
+            .drain_delay_ms
+            .min(deadline_ms);
         if delay_ms > 0 {
             let seconds = f64::from(delay_ms) / 1000.0;
             let text = format!("not ready any more; new connections are served for {seconds} s");
@@ -288,7 +309,7 @@ impl Stage<'_> {
         self.stop_accepting();
         self.shared.drain();
         let left = deadline.saturating_duration_since(Instant::now());
-        for pool in self.shared.apps.pools() {
+        for pool in &self.shared.pools {
             pool.drain_sockets(u64::try_from(left.as_micros()).unwrap_or(u64::MAX));
         }
     }
@@ -300,7 +321,7 @@ impl Stage<'_> {
     }
 
     fn act(&self, message: &ToEdge, descriptors: Vec<OwnedFd>) {
-        let apps = &self.shared.apps;
+        let pools = &self.shared.pools;
         match *message {
             ToEdge::AddWorker {
                 worker,
@@ -314,8 +335,8 @@ impl Stage<'_> {
                     threads,
                     concurrency,
                 };
-                let added = apps
-                    .pool(app)
+                let added = pools
+                    .get(app as usize)
                     .ok_or_else(|| format!("there is no app number {app}"))
                     .and_then(|pool| self.add_worker(pool, worker, pid, capacity, descriptors));
                 if let Err(reason) = added {
@@ -330,19 +351,15 @@ impl Stage<'_> {
             }
             ToEdge::DrainWorker { worker } => {
                 // Only the pool that has it does anything.
-                let most_us = u64::from(self.shared.config.websocket.drain_ms) * 1000;
-                for pool in apps.pools() {
+                let most_us = u64::from(self.shared.settings().config.websocket.drain_ms) * 1000;
+                for pool in pools {
                     pool.drain_worker(worker, most_us);
                 }
             }
-            ToEdge::ReopenLogs => {
-                if let Some(log) = self.shared.access_log() {
-                    log.reopen();
-                }
-            }
+            ToEdge::ReopenLogs => self.shared.logs.reopen(),
             ToEdge::Status { id } => {
-                let (queued, in_flight) = apps
-                    .pools()
+                let (queued, in_flight) = pools
+                    .iter()
                     .map(|pool| pool.load())
                     .fold((0, 0), |sum, load| (sum.0 + load.0, sum.1 + load.1));
                 self.outbox.send(FromEdge::Status {
@@ -354,12 +371,13 @@ impl Stage<'_> {
                         .shared
                         .requests
                         .load(std::sync::atomic::Ordering::Relaxed),
-                    workers: apps.pools().flat_map(|pool| pool.worker_loads()).collect(),
+                    workers: pools.iter().flat_map(|pool| pool.worker_loads()).collect(),
                 });
             }
             // Its connection tells of a worker's death earlier than this.
             ToEdge::WorkerDied { .. }
             | ToEdge::Configure { .. }
+            | ToEdge::Reconfigure { .. }
             | ToEdge::Drain { .. }
             | ToEdge::Stop => {}
         }

@@ -5,78 +5,26 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
-use parking_lot::Mutex;
-use trivet_core::access_log::AccessFormat;
-use trivet_core::forwarded::TrustedProxies;
-use trivet_core::gate::{GatePolicy, UnderscorePolicy};
-use trivet_core::health::{Condition, ProbePaths};
+use parking_lot::{Mutex, RwLock};
 use trivet_core::http_date;
-use trivet_core::http1::{ChunkedLimits, HeadLimits};
-use trivet_wire::edge_config::{self, EdgeConfig, Underscores};
+use trivet_wire::edge_config::EdgeConfig;
 
-use crate::access_log::AccessLog;
+use crate::access_log::Logs;
 use crate::clock::unix_us;
-use crate::mount::Mounts;
-use crate::spool::SpoolFolder;
+use crate::pool::Pool;
+use crate::settings::{Settings, SetupError};
 use crate::watch::Watches;
-
-/// Why the edge cannot work with its configuration.
-#[derive(Debug, thiserror::Error)]
-pub enum SetupError {
-    /// A trusted proxy is not an address or network.
-    #[error("trusted proxies: {0}")]
-    TrustedProxies(String),
-    /// The access log cannot be opened.
-    #[error("cannot open the access log {path}: {source}")]
-    AccessLog {
-        /// Where it should be.
-        path: String,
-        /// Why not.
-        source: std::io::Error,
-    },
-}
-
-/// A policy by path, ready to be compared.
-#[derive(Debug)]
-pub(crate) struct RoutePolicy {
-    /// Its path as configured; `None` for what applies where there is no route.
-    pub(crate) name: Option<Arc<str>>,
-    path: Vec<u8>,
-    is_prefix: bool,
-    pub(crate) buffers_request: bool,
-    pub(crate) body_bytes: u64,
-    /// From a request's arrival to the head of its response, µs; 0 for ever.
-    /// `None` for the app's own.
-    pub(crate) timeout_us: Option<u64>,
-    pub(crate) cancel_on_disconnect: bool,
-}
-
-impl RoutePolicy {
-    fn matches(&self, path: &[u8]) -> bool {
-        if self.is_prefix {
-            path.starts_with(&self.path)
-        } else {
-            path == self.path
-        }
-    }
-}
 
 /// What all connections share.
 #[derive(Debug)]
 pub struct Shared {
-    pub(crate) config: EdgeConfig,
-    pub(crate) apps: Mounts,
+    settings: RwLock<Arc<Settings>>,
+    /// Which settings these are: whoever holds some compares before it asks for them.
+    edition: AtomicU64,
+    /// The workers of each app, by number; as many as there were at the start.
+    pub(crate) pools: Vec<Arc<Pool>>,
+    pub(crate) logs: Logs,
     pub(crate) watches: Watches,
-    pub(crate) spool: SpoolFolder,
-    pub(crate) trusted: TrustedProxies,
-    pub(crate) gate: GatePolicy,
-    pub(crate) head_limits: HeadLimits,
-    pub(crate) chunked_limits: ChunkedLimits,
-    /// Where probes are answered, if anywhere.
-    pub(crate) probes: Option<ProbePaths>,
-    routes: Vec<RoutePolicy>,
-    default_route: RoutePolicy,
-    access_log: Option<AccessLog>,
     date: Mutex<(u64, [u8; http_date::LEN])>,
     leaving: AtomicBool,
     draining: AtomicBool,
@@ -93,56 +41,17 @@ impl Shared {
     ///
     /// # Errors
     /// [`SetupError`] for what only this process can find out.
-    pub fn new(config: EdgeConfig) -> Result<Self, SetupError> {
-        let trusted =
-            TrustedProxies::parse(&config.trusted_proxies).map_err(SetupError::TrustedProxies)?;
-        let access_log = open_access_log(&config.access_log)?;
-        let response_memory = u64::from(config.buffers.response_memory_bytes);
-        let body_bytes = config.limits.request_body_bytes;
-        let route = |route: &edge_config::Route| {
-            let path = route.path.strip_suffix('*');
-            RoutePolicy {
-                name: Some(Arc::from(route.path.as_str())),
-                is_prefix: path.is_some(),
-                path: path.unwrap_or(&route.path).into(),
-                buffers_request: route.request_buffering.unwrap_or(true),
-                body_bytes: route.request_body_bytes.unwrap_or(body_bytes),
-                timeout_us: route
-                    .timeout_ms
-                    .map(|timeout_ms| u64::from(timeout_ms) * 1000),
-                cancel_on_disconnect: route.cancel_on_disconnect.unwrap_or(false),
-            }
-        };
+    pub(crate) fn new(config: EdgeConfig) -> Result<Self, SetupError> {
+        let pools: Vec<_> = config.apps.iter().map(|_| Arc::default()).collect();
+        let logs = Logs::default();
+        let settings = Settings::new(config, &pools, &logs, None)?;
+        settings.apply_to_pools();
         Ok(Self {
-            apps: Mounts::new(&config.apps, response_memory),
+            settings: RwLock::new(Arc::new(settings)),
+            edition: AtomicU64::new(1),
+            pools,
+            logs,
             watches: Watches::default(),
-            spool: SpoolFolder::new(config.buffers.folder.as_deref()),
-            trusted,
-            gate: GatePolicy {
-                underscores: match config.underscores {
-                    Underscores::Allow => UnderscorePolicy::Allow,
-                    Underscores::Drop => UnderscorePolicy::Drop,
-                    Underscores::Refuse => UnderscorePolicy::Refuse,
-                },
-            },
-            head_limits: HeadLimits {
-                head_bytes: config.limits.request_head_bytes as usize,
-                fields: usize::from(config.limits.request_fields),
-                target_bytes: config.limits.request_target_bytes as usize,
-            },
-            chunked_limits: ChunkedLimits::default(),
-            probes: Some(probe_paths(&config.health)).filter(|paths| !paths.is_empty()),
-            routes: config.routes.iter().map(route).collect(),
-            default_route: RoutePolicy {
-                name: None,
-                path: Vec::new(),
-                is_prefix: true,
-                buffers_request: true,
-                body_bytes,
-                timeout_us: None,
-                cancel_on_disconnect: false,
-            },
-            access_log,
             date: Mutex::new((0, http_date::format(0))),
             leaving: AtomicBool::new(false),
             draining: AtomicBool::new(false),
@@ -151,20 +60,35 @@ impl Shared {
             refused: AtomicU32::new(0),
             by_address: Mutex::default(),
             requests: AtomicU64::new(0),
-            config,
         })
     }
 
-    pub(crate) fn access_log(&self) -> Option<&AccessLog> {
-        self.access_log.as_ref()
+    /// The settings that hold now.
+    pub(crate) fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.settings.read())
     }
 
-    /// The policy for a path: the first route that matches.
-    pub(crate) fn route(&self, path: &[u8]) -> &RoutePolicy {
-        self.routes
-            .iter()
-            .find(|route| route.matches(path))
-            .unwrap_or(&self.default_route)
+    /// Which settings hold now: it changes when they do.
+    pub(crate) fn edition(&self) -> u64 {
+        self.edition.load(Ordering::SeqCst)
+    }
+
+    /// Make other settings ready, which do not hold yet. Blocks.
+    ///
+    /// # Errors
+    /// [`SetupError`] where they cannot be used; nothing has changed then.
+    pub(crate) fn prepare(&self, config: EdgeConfig) -> Result<Settings, SetupError> {
+        let before = self.settings();
+        Settings::new(config, &self.pools, &self.logs, Some(&before))
+    }
+
+    /// Go by these settings from the next request on. Idle connections take them at once, so
+    /// that none of them holds the settings before.
+    pub(crate) fn adopt(&self, settings: Settings) {
+        settings.apply_to_pools();
+        *self.settings.write() = Arc::new(settings);
+        self.edition.fetch_add(1, Ordering::SeqCst);
+        self.watches.wake_idle();
     }
 
     /// The time now as an IMF-fixdate (RFC 9110 section 5.6.7).
@@ -185,18 +109,6 @@ impl Shared {
     /// Be ready for no further requests, though those that come are answered.
     pub fn leave(&self) {
         self.leaving.store(true, Ordering::SeqCst);
-    }
-
-    /// What a probe is to be told.
-    pub(crate) fn condition(&self) -> Condition<'_> {
-        if self.is_leaving() {
-            return Condition::Draining;
-        }
-        match self.apps.unserved() {
-            // A mount came as text.
-            Some(mount) => Condition::NoWorker(std::str::from_utf8(mount).unwrap_or_default()),
-            None => Condition::Serving,
-        }
     }
 
     pub(crate) fn is_draining(&self) -> bool {
@@ -229,12 +141,14 @@ impl Shared {
     /// Count a connection, or say that it is one too many.
     ///
     /// Trusted proxies and this machine itself speak for many clients, so the
-    /// limit by address is not for them.
+    /// limit by address is not for them. One that was admitted stays, whatever
+    /// limits a reload brings.
     pub(crate) fn admit(self: &Arc<Self>, peer: Option<IpAddr>) -> Admission {
-        let limit = self.config.limits.connections;
-        let counted = peer.filter(|addr| !addr.is_loopback() && !self.trusted.trusts(*addr));
-        let has_room = self.connections.fetch_add(1, Ordering::Relaxed) < limit;
-        let is_refused = !(has_room && self.count_address(counted));
+        let settings = self.settings();
+        let limits = &settings.config.limits;
+        let counted = peer.filter(|addr| !addr.is_loopback() && !settings.trusted.trusts(*addr));
+        let has_room = self.connections.fetch_add(1, Ordering::Relaxed) < limits.connections;
+        let is_refused = !(has_room && self.count_address(counted, limits.connections_per_address));
         if is_refused {
             self.connections.fetch_sub(1, Ordering::Relaxed);
             self.refused.fetch_add(1, Ordering::Relaxed);
@@ -246,11 +160,11 @@ impl Shared {
         }
     }
 
-    fn count_address(&self, addr: Option<IpAddr>) -> bool {
+    fn count_address(&self, addr: Option<IpAddr>, most: u32) -> bool {
         let Some(addr) = addr else { return true };
         let mut by_address = self.by_address.lock();
         let count = by_address.entry(addr).or_default();
-        let has_room = *count < self.config.limits.connections_per_address;
+        let has_room = *count < most;
         *count += u32::from(has_room);
         has_room
     }
@@ -298,40 +212,14 @@ impl Drop for Admission {
     }
 }
 
-fn probe_paths(health: &edge_config::Health) -> ProbePaths {
-    let path = |path: &Option<String>| path.as_ref().map(|path| path.clone().into_bytes());
-    ProbePaths {
-        live: path(&health.live),
-        ready: path(&health.ready),
-    }
-}
-
-fn open_access_log(config: &edge_config::AccessLog) -> Result<Option<AccessLog>, SetupError> {
-    use edge_config::AccessFormat as Wanted;
-    let format = match config.format {
-        Wanted::Combined => AccessFormat::Combined,
-        Wanted::Json => AccessFormat::Json,
-        Wanted::Logfmt => AccessFormat::Logfmt,
-        Wanted::Text => AccessFormat::Text {
-            colour: config.colour,
-        },
-        Wanted::Off => return Ok(None),
-    };
-    let path = config.path.as_deref();
-    AccessLog::open(format, path)
-        .map(Some)
-        .map_err(|source| SetupError::AccessLog {
-            path: path.unwrap_or("on standard output").to_owned(),
-            source,
-        })
-}
-
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use trivet_wire::edge_config::AccessFormat;
+
     use super::*;
 
-    /// What the edge gets for an app on one listener, with these limits.
-    fn shared(connections: u32, per_address: u32, trusted: &str) -> Arc<Shared> {
+    /// What the edge gets for an app on one listener.
+    pub(crate) fn config() -> EdgeConfig {
         let path = concat!(
             env!("CARGO_MANIFEST_DIR"),
             "/../../tests/vectors/edge_config/valid/001-every-part.json"
@@ -339,11 +227,20 @@ mod tests {
         let vector = std::fs::read(path).unwrap();
         let mut vector: serde_json::Value = serde_json::from_slice(&vector).unwrap();
         let mut config: EdgeConfig = serde_json::from_value(vector["document"].take()).unwrap();
+        config.access_log.format = AccessFormat::Off;
+        config
+    }
+
+    pub(crate) fn shared_by(config: EdgeConfig) -> Arc<Shared> {
+        Arc::new(Shared::new(config).unwrap())
+    }
+
+    fn shared(connections: u32, per_address: u32, trusted: &str) -> Arc<Shared> {
+        let mut config = config();
         config.limits.connections = connections;
         config.limits.connections_per_address = per_address;
         config.trusted_proxies = vec![trusted.to_owned()];
-        config.access_log.format = edge_config::AccessFormat::Off;
-        Arc::new(Shared::new(config).unwrap())
+        shared_by(config)
     }
 
     fn address(text: &str) -> Option<IpAddr> {
@@ -392,5 +289,54 @@ mod tests {
         assert!(refused.iter().all(|admission| !admission.may_linger()));
         drop(refused);
         assert!(shared.admit(None).may_linger());
+    }
+
+    #[test]
+    fn other_settings_hold_whole_and_for_those_who_ask_from_then_on() {
+        let shared = shared(1, 1, "unix");
+        let before = (shared.settings(), shared.edition());
+        let mut wanted = before.0.config.clone();
+        wanted.limits.connections = 2;
+        let prepared = shared.prepare(wanted).unwrap();
+        assert_eq!(shared.edition(), before.1);
+        shared.adopt(prepared);
+        assert_ne!(shared.edition(), before.1);
+        assert_eq!(before.0.config.limits.connections, 1);
+        let held = [shared.admit(None), shared.admit(None)];
+        assert!(held.iter().all(|admission| !admission.is_refused()));
+        assert!(shared.admit(None).is_refused());
+    }
+
+    #[test]
+    fn a_connection_beyond_a_lower_limit_stays() {
+        let shared = shared(2, 1, "unix");
+        let held = [shared.admit(None), shared.admit(None)];
+        let mut wanted = shared.settings().config.clone();
+        wanted.limits.connections = 1;
+        shared.adopt(shared.prepare(wanted).unwrap());
+        assert_eq!(shared.connections(), 2);
+        assert!(shared.admit(None).is_refused());
+        drop(held);
+        assert!(!shared.admit(None).is_refused());
+    }
+
+    #[test]
+    fn the_pools_of_the_apps_live_on() {
+        let shared = shared(1, 1, "unix");
+        let pools: Vec<_> = shared.pools.iter().map(Arc::as_ptr).collect();
+        let mut wanted = shared.settings().config.clone();
+        for app in &mut wanted.apps {
+            app.mount.push_str("/moved");
+        }
+        shared.adopt(shared.prepare(wanted).unwrap());
+        let settings = shared.settings();
+        let found: Vec<_> = settings
+            .apps
+            .by_number()
+            .map(|app| Arc::as_ptr(&app.pool))
+            .collect();
+        assert_eq!(found, pools);
+        let mounts = settings.apps.by_number().map(|app| app.mount().to_vec());
+        assert!(mounts.into_iter().all(|mount| mount.ends_with(b"/moved")));
     }
 }

@@ -102,7 +102,8 @@ impl Watches {
         });
     }
 
-    /// Wake the connections that wait for a next request: the edge drains.
+    /// Wake the connections that wait for a next request: the edge drains, or goes by other
+    /// settings.
     pub fn wake_idle(&self) {
         for watch in self.list.lock().iter().filter_map(Weak::upgrade) {
             if watch.is_idle.load(Ordering::SeqCst) {

@@ -25,6 +25,17 @@ pub enum ToEdge {
         /// The configuration.
         config: Box<EdgeConfig>,
     },
+    /// Another configuration, for the edge as it runs: its listeners, threads and number of
+    /// apps cannot differ. Answered with [`FromEdge::Reconfigured`].
+    Reconfigure {
+        /// Given back in the answer.
+        id: u64,
+        /// Whether the edge only says if it could use it, and goes on as it is.
+        trial: bool,
+        /// The configuration. Its types are the contract's; its values are the operator's, so
+        /// [`EdgeConfig::check`] is left to the edge, which refuses them and lives on.
+        config: Box<EdgeConfig>,
+    },
     /// A worker has loaded the app. Descriptors: its link, its claim page, its doorbell.
     AddWorker {
         /// Number of descriptors that come along: 3.
@@ -84,6 +95,13 @@ pub enum FromEdge {
     Refused {
         /// What is wrong.
         reason: String,
+    },
+    /// Answer to [`ToEdge::Reconfigure`].
+    Reconfigured {
+        /// As asked.
+        id: u64,
+        /// Why the configuration cannot be used, and the one before it stays; `null` where it can.
+        refused: Option<String>,
     },
     /// A worker's connection ended or broke its contract.
     WorkerLost {

@@ -264,12 +264,18 @@ impl EdgeConfig {
     pub(crate) fn from_value(value: &Value) -> Result<Self, EdgeConfigError> {
         check_version(value)?;
         let config: Self = exact(value)?;
-        config.fits_frames()?;
+        config.check()?;
         Ok(config)
     }
 
-    /// What the edge accepts from a client must fit the frames that it sends.
-    fn fits_frames(&self) -> Result<(), EdgeConfigError> {
+    /// Compare the values with what the other contracts can carry.
+    ///
+    /// # Errors
+    /// [`EdgeConfigError::Version`] for another version than this build's,
+    /// [`EdgeConfigError::TooLarge`] where what the edge would accept from a client does
+    /// not fit the frames that it sends.
+    pub fn check(&self) -> Result<(), EdgeConfigError> {
+        same_version(self.version)?;
         let mounts = self.apps.iter().map(|app| app.mount.len() as u64);
         let checks = [
             (
@@ -296,11 +302,14 @@ impl EdgeConfig {
 /// Compare the `version` of a JSON object with this build's.
 pub(crate) fn check_version(value: &Value) -> Result<(), EdgeConfigError> {
     let theirs = value.get("version").and_then(Value::as_u64).unwrap_or(0);
-    if theirs == u64::from(crate::WIRE_VERSION) {
-        return Ok(());
+    same_version(u32::try_from(theirs).unwrap_or(u32::MAX))
+}
+
+fn same_version(theirs: u32) -> Result<(), EdgeConfigError> {
+    let ours = crate::WIRE_VERSION;
+    if theirs == ours {
+        Ok(())
+    } else {
+        Err(EdgeConfigError::Version { theirs, ours })
     }
-    Err(EdgeConfigError::Version {
-        theirs: u32::try_from(theirs).unwrap_or(u32::MAX),
-        ours: crate::WIRE_VERSION,
-    })
 }

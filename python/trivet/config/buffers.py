@@ -18,6 +18,7 @@ class Buffers(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             doc="Largest request content that stays in memory; larger lies in an unlinked file.",
             why="Nearly all forms and JSON documents fit; the worker gets them in one read.",
             maximum="16m",
+            applies="reload",
         ),
     ] = Size("64k")
 
@@ -28,6 +29,7 @@ class Buffers(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             why="Nearly all pages fit, so that their worker is free at once.",
             minimum="16k",
             maximum="1g",
+            applies="reload",
         ),
     ] = Size("1m")
 
@@ -36,6 +38,7 @@ class Buffers(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Option(
             doc="Content of one response that waits in a file after that; 0 for no file.",
             why="nginx's `proxy_max_temp_file_size`; beyond it the worker waits for its client.",
+            applies="reload",
         ),
     ] = Size("1g")
 
@@ -48,5 +51,6 @@ class Buffers(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             metavar="FOLDER",
             none="none",
             auto="`$TMPDIR`, `/var/tmp` or `/tmp`, the first that can be written to",
+            applies="reload",
         ),
     ] = None

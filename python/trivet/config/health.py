@@ -24,6 +24,7 @@ class Health(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             none="off",
             pattern=_PATTERN,
             form=_FORM,
+            applies="reload",
         ),
     ] = None
 
@@ -38,6 +39,7 @@ class Health(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             none="off",
             pattern=_PATTERN,
             form=_FORM,
+            applies="reload",
         ),
     ] = None
 
@@ -49,6 +51,7 @@ class Health(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             why="Whoever sends the traffic notices with the next probes, and must not run into "
             "closed doors until then. Without `ready` nobody would notice: no delay.",
             maximum="1h",
+            applies="reload",
         ),
     ] = Duration("5s")
 
@@ -57,5 +60,6 @@ class Health(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Option(
             doc="Whether probes are written to the access log.",
             why="They come every few seconds and tell nothing: no.",
+            applies="reload",
         ),
     ] = False

@@ -20,6 +20,7 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             minimum="1k",
             maximum="1m",
             spec="RFC 6585 section 5",
+            applies="reload",
         ),
     ] = Size("32k")
 
@@ -31,6 +32,7 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             minimum=8,
             maximum=256,
             spec="RFC 6585 section 5",
+            applies="reload",
         ),
     ] = 100
 
@@ -42,6 +44,7 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             minimum="256",
             maximum="65535",
             spec="RFC 9110 section 4.1",
+            applies="reload",
         ),
     ] = Size("8k")
 
@@ -52,17 +55,19 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             why="Wide enough for the uploads of most apps, small enough that one client cannot "
             "fill a disk with a single request; larger content lies in a file, never in memory.",
             spec="RFC 9110 section 15.5.14",
+            applies="reload",
         ),
     ] = Size("100m")
 
     connections: Annotated[
         int,
         Option(
-            doc="Client connections in total.",
+            doc="Client connections in total. A reload changes it for those that come then.",
             why="An idle one costs a few KiB and a descriptor; 16384 of them stay below 150 MB.",
             minimum=1,
             maximum=1_000_000,
             auto="16384, or three quarters of the file descriptors that are allowed",
+            applies="reload",
         ),
     ] = 16_384
 
@@ -70,12 +75,13 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         int,
         Option(
             doc="Client connections of one address. Loopback, Unix sockets and `proxy.trusted` "
-            "are exempt.",
+            "are exempt. A reload changes it for connections that come then.",
             why="One client must not hold all connections. Many people may share an address "
             "(a company, a mobile network, a load balancer that is not named in "
             "`proxy.trusted`), so this is a sixteenth of all, far above what a browser opens.",
             minimum=1,
             maximum=1_000_000,
+            applies="reload",
         ),
     ] = 1024
 
@@ -89,6 +95,7 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             maximum=1_000_000,
             spec="RFC 9110 section 15.6.4",
             in_app="queue",
+            applies="reload",
         ),
     ] = 1024
 
@@ -108,5 +115,6 @@ class Limits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             maximum=1_000_000,
             spec="RFC 9110 section 15.6.4",
             in_app="concurrency",
+            applies="reload",
         ),
     ] = None

@@ -23,6 +23,7 @@ class Log(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             flag="--log-format",
             metavar="FORMAT",
             auto="`text` at a terminal, else `json`",
+            applies="reload",
         ),
     ] = "text"
 
@@ -33,6 +34,7 @@ class Log(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             why="`info` tells of starts, stops and reloads, a few lines a day.",
             flag="--log-level",
             metavar="LEVEL",
+            applies="reload",
         ),
     ] = "info"
 
@@ -44,6 +46,7 @@ class Log(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "and never delays a request.",
             flag="--access-log",
             off="--no-access-log",
+            applies="reload",
         ),
     ] = True
 
@@ -55,5 +58,6 @@ class Log(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             flag="--access-logfile",
             metavar="FILE",
             none="-",
+            applies="reload",
         ),
     ] = None

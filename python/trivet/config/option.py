@@ -49,7 +49,9 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
     applies: Literal["reload", "restart"] = "restart"
     """Whether a rolling reload is enough for a change, or Trivet must start anew.
 
-    The processes that a reload starts read what they are started from; the edge goes on as it is.
+    The workers that a reload starts read what they are started from, and the edge takes other
+    settings while it runs: only what belongs to its sockets and threads, to the supervisor, or to
+    the number of apps and tasks has to wait.
     """
     spec: str | None = None
 

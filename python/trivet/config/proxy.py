@@ -24,5 +24,6 @@ class Proxy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             env="FORWARDED_ALLOW_IPS",
             metavar="PEERS",
             spec="RFC 7239 section 8.1",
+            applies="reload",
         ),
     ] = (Peer("unix"),)

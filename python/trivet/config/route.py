@@ -19,6 +19,7 @@ class Route(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             why="What the policy is for.",
             pattern=r"/[^*?#\s]*\*?",
             form="a path such as `/upload`, or a prefix such as `/upload/*`",
+            applies="reload",
         ),
     ]
 
@@ -28,6 +29,7 @@ class Route(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             doc="Whether the whole content is there before the app gets the request.",
             why="Buffering keeps slow clients away from workers; an app that handles an upload "
             "as it comes wants it off.",
+            applies="reload",
         ),
     ] = None
 
@@ -37,6 +39,7 @@ class Route(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             doc="Size of a request's content (413), in place of `limits.request_body`.",
             why="One path takes uploads, the others need not.",
             spec="RFC 9110 section 15.5.14",
+            applies="reload",
         ),
     ] = None
 
@@ -49,6 +52,7 @@ class Route(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             maximum="1d",
             zero="off",
             spec="RFC 9110 section 15.6.5",
+            applies="reload",
         ),
     ] = None
 
@@ -59,5 +63,6 @@ class Route(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "`trivet.errors.ClientDisconnected`, an ASGI task is cancelled.",
             why="Most code should end what it began; a long search that nobody waits for need "
             "not. ASGI apps hear of it in any case (`http.disconnect`).",
+            applies="reload",
         ),
     ] = None

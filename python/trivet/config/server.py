@@ -195,6 +195,7 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             minimum=0,
             maximum=64,
             in_app="window",
+            applies="reload",
         ),
     ] = 0
 
@@ -221,6 +222,7 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             metavar="DURATION",
             maximum="1d",
             in_app="graceful_timeout",
+            applies="reload",
         ),
     ] = Duration("30s")
 
@@ -249,6 +251,7 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             pattern=r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@-]+)*",
             form="a path such as `/shop`, without a slash at its end",
             in_app="path",
+            applies="reload",
         ),
     ] = ""
 
@@ -262,6 +265,7 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             pattern=r"[!-~](?:[ -~]*[!-~])?",
             form="visible ASCII text",
             spec="RFC 9110 section 10.2.4",
+            applies="reload",
         ),
     ] = "Trivet"
 
@@ -272,6 +276,7 @@ class Server(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "left out, refused with 400, or passed on.",
             why="`X_Real_IP` and `X-Real-IP` are one name to WSGI, so a client could forge what "
             "a proxy sets; nginx and gunicorn drop them too.",
+            applies="reload",
         ),
     ] = "drop"
 

@@ -164,6 +164,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Option(
             doc="Policies by path, as tables `[[route]]`; the first match counts.",
             why="Most paths need none.",
+            applies="reload",
         ),
     ] = ()
 

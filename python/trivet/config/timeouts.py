@@ -26,6 +26,7 @@ class Timeouts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             zero="off",
             spec="RFC 9110 section 15.6.5",
             in_app="timeout",
+            applies="reload",
         ),
     ] = Duration("30s")
 
@@ -39,6 +40,7 @@ class Timeouts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             metavar="DURATION|off",
             maximum="1d",
             zero="off",
+            applies="reload",
         ),
     ] = Duration("5m")
 
@@ -49,6 +51,7 @@ class Timeouts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             why="Time for a rollback and for `finally` blocks; a thread that waits in C code "
             "cannot be interrupted, and would hold its place for ever.",
             maximum="1h",
+            applies="reload",
         ),
     ] = Duration("5s")
 
@@ -61,6 +64,7 @@ class Timeouts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             minimum="100ms",
             maximum="1h",
             spec="RFC 9110 section 15.5.9",
+            applies="reload",
         ),
     ] = Duration("10s")
 
@@ -76,6 +80,7 @@ class Timeouts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             minimum="100ms",
             maximum="1d",
             spec="RFC 9112 section 9.5",
+            applies="reload",
         ),
     ] = Duration("95s")
 
@@ -85,6 +90,7 @@ class Timeouts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             doc="How long a request's content may come slower than `body_minimum_rate`.",
             why="A pause while a phone changes its network is no attack; Kestrel's default.",
             maximum="1h",
+            applies="reload",
         ),
     ] = Duration("5s")
 
@@ -95,6 +101,7 @@ class Timeouts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             why="Kestrel's default: below the slowest modem, far above one byte at a time.",
             unit="per second",
             maximum="1g",
+            applies="reload",
         ),
     ] = Size("240")
 
@@ -105,6 +112,7 @@ class Timeouts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             why="nginx's `send_timeout`: a client that reads nothing for a minute is gone.",
             minimum="100ms",
             maximum="1d",
+            applies="reload",
         ),
     ] = Duration("60s")
 
@@ -117,6 +125,7 @@ class Timeouts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             minimum="10ms",
             maximum="1h",
             spec="RFC 9110 section 15.6.4",
+            applies="reload",
         ),
     ] = Duration("10s")
 
@@ -129,5 +138,6 @@ class Timeouts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "it was refused; Apache has the same two numbers.",
             maximum="1m",
             spec="RFC 9112 section 9.6",
+            applies="reload",
         ),
     ] = Duration("2s")

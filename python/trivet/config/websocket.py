@@ -25,6 +25,7 @@ class WebSocket(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             minimum="125",
             maximum="1g",
             spec="RFC 6455 section 10.4",
+            applies="reload",
         ),
     ] = Size("1m")
 
@@ -39,6 +40,7 @@ class WebSocket(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             metavar="DURATION",
             maximum="1d",
             spec="RFC 6455 section 5.5.2",
+            applies="reload",
         ),
     ] = Duration("20s")
 
@@ -54,6 +56,7 @@ class WebSocket(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             minimum="100ms",
             maximum="1d",
             spec="RFC 6455 section 5.5.3",
+            applies="reload",
         ),
     ] = Duration("20s")
 
@@ -66,6 +69,7 @@ class WebSocket(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "limit is for those who pay for each open connection.",
             metavar="DURATION",
             maximum="1d",
+            applies="reload",
         ),
     ] = Duration("0s")
 
@@ -77,5 +81,6 @@ class WebSocket(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "not shrink. Without context between messages, so that it costs no memory.",
             flag="--ws-compression",
             spec="RFC 7692",
+            applies="reload",
         ),
     ] = False

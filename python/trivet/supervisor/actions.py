@@ -146,10 +146,38 @@ class ShowFailure:
 
 
 @dataclass(frozen=True, slots=True)
+class ShowProblem:
+    """Show what is wrong with the configuration."""
+
+    problem: LoadFailure
+
+
+@dataclass(frozen=True, slots=True)
 class ReadConfiguration:
     """Read the configuration again; `ConfigurationRead` or `ConfigurationRefused` follows."""
 
     because: str
+
+
+@dataclass(frozen=True, slots=True)
+class TakeConfiguration:
+    """What was read last holds for the processes that are started from now on."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReconfigureEdge:
+    """Have the edge go by its part of what was read last, or only try it; it answers by number.
+
+    An `EdgeReconfigured` with this number follows, unless the edge ends.
+    """
+
+    number: int
+    is_trial: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SettleEdge:
+    """The edge goes by what was read last, and so will every edge that is started."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +189,7 @@ class ReloadBegan:
 class ReloadEnded:
     """They serve, or they do not: `failure` says why they did not load the app, if they said so.
 
-    `problems` are what is wrong with the configuration: then none was started.
+    `problems` are what is wrong with the configuration, as read or as the edge says.
     """
 
     is_done: bool
@@ -216,9 +244,13 @@ Action: TypeAlias = (
     | StopTask
     | KillTask
     | ReadConfiguration
+    | TakeConfiguration
+    | ReconfigureEdge
+    | SettleEdge
     | Say
     | ShowScreen
     | ShowFailure
+    | ShowProblem
     | ReloadBegan
     | ReloadEnded
     | Notify

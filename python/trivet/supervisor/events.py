@@ -7,6 +7,7 @@ from typing import TypeAlias
 from trivet.supervisor.deaths import Death
 from trivet.supervisor.fleet.plan import FleetPlan
 from trivet.supervisor.overdue.sight import Look
+from trivet.supervisor.tasks.terms import TaskTerms
 from trivet.wire import control
 from trivet.wire.worker_control import Interrupted, Loaded, LoadFailure
 
@@ -28,6 +29,14 @@ class EdgeExited:
     """The edge is gone."""
 
     death: Death
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeReconfigured:
+    """The edge's answer to the `ReconfigureEdge` of this number; `refused` says why it cannot."""
+
+    number: int
+    refused: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +96,16 @@ class ReloadAsked:
 
 @dataclass(frozen=True, slots=True)
 class ConfigurationRead:
-    """The configuration was read for a reload: new workers are made from these plans, by app."""
+    """The configuration was read for a reload: new workers are made from these plans, by app.
+
+    `tasks` are the terms of the background tasks by number, and `changes_edge` says that the edge
+    is to go by other settings, too.
+    """
 
     because: str
     fleets: tuple[FleetPlan, ...]
+    tasks: tuple[TaskTerms, ...]
+    changes_edge: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +230,7 @@ Event: TypeAlias = (
     EdgeReady
     | EdgeRefused
     | EdgeExited
+    | EdgeReconfigured
     | OfRequest
     | OfWorker
     | StopAsked

@@ -182,7 +182,7 @@ class OutputCollector:
         self, selector: selectors.BaseSelector, wake: Callable[[], None], *, as_json: bool
     ) -> None:
         self._selector = selector
-        self._as_json = as_json
+        self.as_json = as_json
         self._readers: set[OutputReader] = set()
         self._paused: set[OutputReader] = set()
         self._errors: dict[int, OutputReader] = {}
@@ -209,7 +209,7 @@ class OutputCollector:
         return self._read_from(stderr, self.stderr, name, Wrapped(source, "error"))
 
     def _read_from(self, pipe: int, sink: Sink, name: str, wrapped: "Wrapped") -> OutputReader:
-        form = wrapped if self._as_json else prefixed(f"[{name}] ".encode())
+        form = wrapped if self.as_json else prefixed(f"[{name}] ".encode())
         reader = OutputReader(pipe, sink, form)
         self._readers.add(reader)
         self._listen_to(reader)

@@ -80,15 +80,7 @@ def make_plan(loaded: Loaded, apps: Sequence[Discovered], listeners: Sequence[Li
     found = list(zip(loaded.apps, apps, strict=True))
     plans = [_app_plan(configured, app) for configured, app in found]
     return Plan(
-        edge_config=to_edge_config(
-            loaded.settings,
-            [
-                edge_config.Listener(name=each.name, port=each.port, unix=each.is_unix)
-                for each in listeners
-            ],
-            apps=[(app.target, configured.settings) for configured, app in found],
-            colour=wants_colour(sys.stdout, os.environ),
-        ),
+        edge_config=_edge_config(loaded, apps, listeners),
         listeners=listeners,
         apps=plans,
         tasks=_task_plans(loaded, plans),
@@ -103,7 +95,7 @@ def make_plan(loaded: Loaded, apps: Sequence[Discovered], listeners: Sequence[Li
 
 
 def renewed_plan(plan: Plan, loaded: Loaded, apps: Sequence[Discovered]) -> Plan:
-    """Make the plan of a reload: other processes, behind the same edge and listeners.
+    """Make the plan of a reload: other workers, behind the same listeners and the same edge.
 
     Raises:
         ConfigError: There is no such user, or a Python cannot run the app.
@@ -111,10 +103,29 @@ def renewed_plan(plan: Plan, loaded: Loaded, apps: Sequence[Discovered]) -> Plan
     plans = [_app_plan(configured, app) for configured, app in zip(loaded.apps, apps, strict=True)]
     return dataclasses.replace(
         plan,
+        edge_config=_edge_config(loaded, apps, plan.listeners),
         apps=plans,
         tasks=_task_plans(loaded, plans),
         watch=_watch(loaded),
         touch=loaded.settings.reload.touch,
+        voice=_voice(loaded),
+    )
+
+
+def _edge_config(
+    loaded: Loaded, apps: Sequence[Discovered], listeners: Sequence[Listener]
+) -> edge_config.EdgeConfig:
+    return to_edge_config(
+        loaded.settings,
+        [
+            edge_config.Listener(name=each.name, port=each.port, unix=each.is_unix)
+            for each in listeners
+        ],
+        apps=[
+            (app.target, configured.settings)
+            for configured, app in zip(loaded.apps, apps, strict=True)
+        ],
+        colour=wants_colour(sys.stdout, os.environ),
     )
 
 

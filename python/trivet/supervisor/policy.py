@@ -17,7 +17,9 @@ from trivet.supervisor.fleet.backoff import Backoff
 from trivet.supervisor.fleet.fleet import STOP_S, Actions, Fleet
 from trivet.supervisor.fleet.plan import FleetPlan
 from trivet.supervisor.fleet.roster import EdgeState, StandState
-from trivet.supervisor.tasks.keeper import Keeper, TaskTerms
+from trivet.supervisor.reload.course import Course
+from trivet.supervisor.tasks.keeper import Keeper
+from trivet.supervisor.tasks.terms import TaskTerms
 from trivet.wire import control
 from trivet.wire.stand_control import State
 
@@ -45,16 +47,13 @@ class Policy:
             Fleet(app, plan, self._stand, time_of_day, random) for app, plan in enumerate(fleets)
         ]
         self._tasks = Keeper(tasks)
-        self._graceful_s = max(plan.graceful_s for plan in fleets)
-        self._is_reading = False
+        self._reload = Course(self._fleets, self._stand, self._tasks.reloaded)
         self._edge_started = 0.0
         self._edge_retry: float | None = None
         self._edge_deadline: float | None = None
         self._edge_backoff = Backoff()
         self._started = 0.0
         self._has_served = False
-        self._is_reloading = False
-        self._reload_again: str | None = None
         self.exit_code = 0
 
     # What the outside calls
@@ -90,11 +89,13 @@ class Policy:
         for fleet in self._fleets:
             actions += fleet.tick(now)
         actions += self._tasks.tick(now)
+        actions += self._reload.tick(now)
         return actions + self._follow_up(now)
 
     def next_deadline(self) -> float | None:
         """Return when `tick` has to be called at the latest, or `None` for no such time."""
         times = [self._edge_deadline, self._edge_retry, self._tasks.next_deadline()]
+        times.append(self._reload.next_deadline())
         times += [fleet.next_deadline() for fleet in self._fleets]
         return min((time for time in times if time is not None), default=None)
 
@@ -115,9 +116,13 @@ class Policy:
             return "starting"
         if not all(fleet.serves for fleet in self._fleets):
             return "degraded"
-        return "reloading" if self._is_reloading else "serving"
+        return "reloading" if self._reload.is_running else "serving"
 
     # What concerns all fleets
+
+    @property
+    def _graceful_s(self) -> float:
+        return max(fleet.plan.graceful_s for fleet in self._fleets)
 
     def _fleet_of(self, worker: int) -> Fleet | None:
         return next((each for each in self._fleets if each.owns(worker)), None)
@@ -145,14 +150,7 @@ class Policy:
             return []
         if not self._has_served:
             return self._follow_the_start(now)
-        is_busy = self._is_reading or any(fleet.is_rolling for fleet in self._fleets)
-        if self._is_reloading and not is_busy:
-            self._is_reloading = False
-            outcomes = [fleet.outcome for fleet in self._fleets]
-            actions: Actions = [do.ReloadEnded.of_all(outcomes), do.Notify("ready")]
-            actions += self._tasks.reloaded([each.is_done for each in outcomes], now)
-            return [*actions, *self._reload_if_asked_again(now)]
-        return []
+        return self._reload.follow_up(now)
 
     def _follow_the_start(self, now: float) -> Actions:
         if any(fleet.cannot_start for fleet in self._fleets):
@@ -163,7 +161,7 @@ class Policy:
         self._has_served = True
         screen = do.ShowScreen(tuple(loaded), now - self._started)
         actions: Actions = [screen, do.Notify("ready"), *self._tasks.begin(now)]
-        return [*actions, *self._reload_if_asked_again(now)]
+        return [*actions, *self._reload.begin_if_asked()]
 
     # The edge
 
@@ -199,7 +197,10 @@ class Policy:
         actions: Actions = [do.Say(text, "error")]
         for fleet in self._fleets:
             actions += fleet.replace_orphans(now)
-        return actions
+        return [*actions, *self._reload.on_edge_gone(now)]
+
+    def _on_edge_reconfigured(self, event: on.EdgeReconfigured, now: float) -> Actions:
+        return [] if self._stand.is_stopping else self._reload.on_edge_answer(event, now)
 
     def _start_edge(self, now: float) -> do.Action:
         self._stand.edge, self._edge_retry = EdgeState.STARTING, None
@@ -228,31 +229,13 @@ class Policy:
     def _on_reload_asked(self, event: on.ReloadAsked, _: float) -> Actions:
         if self._stand.is_stopping:
             return []
-        if self._is_reloading or not self._has_served:
-            self._reload_again = event.because
-            return []
-        self._is_reloading = self._is_reading = True
-        return [do.ReloadBegan(), do.Notify("reloading"), do.ReadConfiguration(event.because)]
+        return self._reload.ask(event.because, may_begin=self._has_served)
 
     def _on_configuration_read(self, event: on.ConfigurationRead, now: float) -> Actions:
-        self._is_reading = False
-        if self._stand.is_stopping:
-            return []
-        actions: Actions = []
-        for fleet, plan in zip(self._fleets, event.fleets, strict=True):
-            actions += fleet.begin_rollout(event.because, plan, now)
-        return actions
+        return [] if self._stand.is_stopping else self._reload.on_read(event, now)
 
-    def _on_configuration_refused(self, event: on.ConfigurationRefused, now: float) -> Actions:
-        self._is_reading = self._is_reloading = False
-        if self._stand.is_stopping:
-            return []
-        text = f"{event.because}: not reloaded, all goes on as it was"
-        ended = do.ReloadEnded(
-            is_done=False, text=text, failure=event.failure, problems=event.problems
-        )
-        said = do.Say(text, "error")
-        return [said, ended, do.Notify("ready"), *self._reload_if_asked_again(now)]
+    def _on_configuration_refused(self, event: on.ConfigurationRefused, _: float) -> Actions:
+        return [] if self._stand.is_stopping else self._reload.on_refused(event)
 
     def _on_workers_asked(self, event: on.WorkersAsked, now: float) -> Actions:
         if self._stand.is_stopping:
@@ -264,7 +247,7 @@ class Policy:
         return actions
 
     def _on_measured(self, event: on.Measured, now: float) -> Actions:
-        if self._stand.is_stopping or self._is_reloading or not self._has_served:
+        if self._stand.is_stopping or self._reload.is_running or not self._has_served:
             return []
         actions: Actions = []
         for fleet, use in zip(self._fleets, event.apps, strict=True):
@@ -273,10 +256,6 @@ class Policy:
 
     def _on_logs_asked(self, _: on.LogsAsked, __: float) -> Actions:
         return [do.TellEdge(control.ReopenLogs())] if self._stand.has_edge else []
-
-    def _reload_if_asked_again(self, now: float) -> Actions:
-        because, self._reload_again = self._reload_again, None
-        return self._on_reload_asked(on.ReloadAsked(because), now) if because else []
 
     # Background tasks
 
@@ -288,7 +267,8 @@ class Policy:
 
     def _begin_stop(self, deadline: float) -> None:
         self._stand.stopping_until = deadline
-        self._reload_again = self._edge_retry = None
+        self._edge_retry = None
+        self._reload.stop()
         for fleet in self._fleets:
             fleet.begin_stop()
 

@@ -7,7 +7,7 @@ from trivet.config import Loaded
 from trivet.config.discovery import Discovered
 from trivet.supervisor.listen import listeners
 from trivet.supervisor.plan import make_plan
-from trivet.supervisor.renewal import Renewer
+from trivet.supervisor.reload.renewal import Renewer
 from trivet.supervisor.spawn import Programs
 from trivet.supervisor.stand import Stand
 from trivet.supervisor.start.identity import identity_of

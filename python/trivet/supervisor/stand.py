@@ -31,12 +31,12 @@ from trivet.supervisor.output import OutputCollector
 from trivet.supervisor.overdue.requests import sighted
 from trivet.supervisor.plan import AppPlan, Plan
 from trivet.supervisor.policy import Policy
-from trivet.supervisor.renewal import Renewed, Renewer
+from trivet.supervisor.reload.renewal import Renewed, Renewer
+from trivet.supervisor.reload.watch import TouchFile, Watcher, describe_changes
 from trivet.supervisor.screen import time_of_day
 from trivet.supervisor.signals import STOP_SIGNALS, SignalSocket
 from trivet.supervisor.start.fork_servers import ForkServers, Key
 from trivet.supervisor.tasks.processes import TaskProcesses
-from trivet.supervisor.watch import TouchFile, Watcher, describe_changes
 from trivet.wire import WIRE_VERSION, control, fork_control, worker_control
 from trivet.wire.line_socket import LineSocket, LineTooLongError
 from trivet.wire.record import RecordError
@@ -61,6 +61,10 @@ class Stand:
         """Make a stand; without a `renewer` a reload goes by the same plan."""
         self._plan = plan
         self._renewer = renewer
+        self._renewed: Renewed | None = None
+        """What was read for a reload and is not in force yet."""
+        self._edge_config = plan.edge_config
+        """What the edge goes by; where a reload has failed, not what the plan says."""
         self._pending = ""
         self._generations: dict[tuple[int, int], AppPlan] = {}
         """By app and generation: what its workers are started from."""
@@ -86,7 +90,7 @@ class Stand:
         standing = Standing(
             apps=[(app.target.name, app.mount) for app in plan.apps],
             addresses=[address for address, _ in plan.screen.serving],
-            graceful_s=max(app.fleet.graceful_s for app in plan.apps),
+            graceful_s=self._graceful_s(),
             folder=os.getcwd(),
         )
         self._box = BlackBox(
@@ -151,6 +155,9 @@ class Stand:
         """Ask the edge for its numbers; `False` if there is no edge."""
         self._tell_edge_with(control.StatusAsked(id=number), ())
         return self._edge is not None
+
+    def _graceful_s(self) -> float:
+        return max(app.fleet.graceful_s for app in self._plan.apps)
 
     def _open_control(self) -> None:
         """Listen for commands; without the abstract socket the stand serves all the same."""
@@ -257,7 +264,7 @@ class Stand:
         self._edge = edge
         descriptors = [each.socket.fileno() for each in self._plan.listeners]
         message = control.Configure(
-            version=WIRE_VERSION, fds=len(descriptors), config=self._plan.edge_config
+            version=WIRE_VERSION, fds=len(descriptors), config=self._edge_config
         )
         edge.control.send(control.encode(message), descriptors)
         self.watch(edge.control, lambda: self._read_edge(edge))
@@ -432,6 +439,8 @@ class Stand:
                 event = _ready(message)
             case control.Refused():
                 event = on.EdgeRefused(message.reason)
+            case control.Reconfigured():
+                event = on.EdgeReconfigured(message.id, message.refused)
             case control.RequestFailed():
                 self._box.on_request_failed(message)
             case control.WorkerLost():
@@ -531,13 +540,17 @@ class Stand:
     def _show_failure(self, action: do.ShowFailure) -> None:
         self._write_error(self._voice.failure(action.failure.to_error()))
 
+    def _show_problem(self, action: do.ShowProblem) -> None:
+        self._write_error(self._voice.failure(action.problem.to_config_error()))
+
     # The rest
 
     def _read_configuration(self, action: do.ReadConfiguration) -> None:
         """Read it; where it has errors, show them, and everything goes on as it was."""
+        plan = self._plan
         if self._renewer:
             try:
-                self._renew(self._renewer.read(self._plan))
+                self._renewed = self._renewer.read(self._plan)
             except TrivetError as error:
                 for each in error.problems:
                     self._write_error(self._voice.failure(each))
@@ -551,8 +564,31 @@ class Stand:
                     )
                 )
                 return
-        fleets = tuple(app.fleet for app in self._plan.apps)
-        self._events.append(on.ConfigurationRead(action.because, fleets))
+            plan = self._renewed.plan
+        self._events.append(
+            on.ConfigurationRead(
+                action.because,
+                tuple(app.fleet for app in plan.apps),
+                tasks=tuple(task.terms for task in plan.tasks),
+                changes_edge=plan.edge_config != self._edge_config,
+            )
+        )
+
+    def _reconfigure_edge(self, action: do.ReconfigureEdge) -> None:
+        plan = self._renewed.plan if self._renewed else self._plan
+        message = control.Reconfigure(
+            id=action.number, trial=action.is_trial, config=plan.edge_config
+        )
+        self._tell_edge_with(message, ())
+
+    def _settle_edge(self, _: do.SettleEdge) -> None:
+        self._edge_config = self._plan.edge_config
+
+    def _take_configuration(self, _: do.TakeConfiguration) -> None:
+        renewed, self._renewed = self._renewed, None
+        if renewed and self._renewer:
+            self._renewer.take(renewed)
+            self._renew(renewed)
 
     def _renew(self, renewed: Renewed) -> None:
         """Take another plan: for the next generation, and for what watches the files."""
@@ -561,6 +597,8 @@ class Stand:
             self.tell(notice)
         if renewed.changed:
             self._say(do.Say(f"configuration: {', '.join(renewed.changed)} changed"))
+        self._voice = self._plan.voice
+        self._output.as_json = self._plan.voice.json
         self._pending = ""
         if renewed.pending:
             self._pending = f"changed, and needs a new start: {', '.join(renewed.pending)}"
@@ -578,9 +616,12 @@ class Stand:
         self._desk.on_reload_began()
 
     def _reload_ended(self, action: do.ReloadEnded) -> None:
+        self._renewed = None
         if action.is_done:
             self._tasks.plans = self._plan.tasks
-            self._desk.on_renewed([(app.target.name, app.mount) for app in self._plan.apps])
+            self._desk.on_renewed(
+                [(app.target.name, app.mount) for app in self._plan.apps], self._graceful_s()
+            )
         if self._pending and not action.problems:
             action = dataclasses.replace(action, text=f"{action.text}\n{self._pending}")
         self._desk.on_reload_ended(action)
@@ -644,7 +685,11 @@ class Stand:
         do.Say: _say,
         do.ShowScreen: _show_screen,
         do.ShowFailure: _show_failure,
+        do.ShowProblem: _show_problem,
         do.ReadConfiguration: _read_configuration,
+        do.TakeConfiguration: _take_configuration,
+        do.ReconfigureEdge: _reconfigure_edge,
+        do.SettleEdge: _settle_edge,
         do.ReloadBegan: _reload_began,
         do.ReloadEnded: _reload_ended,
         do.Notify: _notify,

@@ -42,6 +42,18 @@ class Configure(_Message, frozen=True, tag="configure"):
         check_version(self.version)
 
 
+class Reconfigure(_Message, frozen=True, tag="reconfigure"):
+    """Another configuration, for the edge as it runs; answered with `Reconfigured`.
+
+    Listeners, threads and the number of apps cannot differ. With `trial` the edge only says
+    whether it could use it, and goes on as it is.
+    """
+
+    id: U64
+    trial: bool
+    config: EdgeConfig
+
+
 class AddWorker(_Message, frozen=True, tag="add_worker"):
     """A worker has loaded the app. Descriptors: its link, its claim page, its doorbell.
 
@@ -101,6 +113,13 @@ class Refused(_Message, frozen=True, tag="refused"):
     """The configuration cannot be used; the edge exits."""
 
     reason: str
+
+
+class Reconfigured(_Message, frozen=True, tag="reconfigured"):
+    """Answer to `Reconfigure`: why the configuration cannot be used, and the one before stays."""
+
+    id: U64
+    refused: str | None
 
 
 class WorkerLost(_Message, frozen=True, tag="worker_lost"):
@@ -251,11 +270,20 @@ class Status(_Message, frozen=True, tag="status"):
 
 
 ToEdge: TypeAlias = (
-    Configure | AddWorker | DrainWorker | WorkerDied | Drain | Stop | ReopenLogs | StatusAsked
+    Configure
+    | Reconfigure
+    | AddWorker
+    | DrainWorker
+    | WorkerDied
+    | Drain
+    | Stop
+    | ReopenLogs
+    | StatusAsked
 )
 FromEdge: TypeAlias = (
     Ready
     | Refused
+    | Reconfigured
     | WorkerLost
     | RequestFailed
     | WorkerDrained

@@ -32,15 +32,18 @@ def test_what_workers_are_started_from_is_taken(read: Read) -> None:
     assert [app.settings for app in renewal.loaded.apps] == [after.settings]
 
 
-def test_what_the_edge_is_started_from_stays_and_is_named(read: Read) -> None:
+def test_what_belongs_to_sockets_and_threads_stays_and_is_named(read: Read) -> None:
     before = read("[server]\nport = 8001")
-    after = read("[server]\nport = 8002\nthreads = 7\n[limits]\nqueue = 9\n[[route]]\npath = '/a'")
+    after = read(
+        "[server]\nport = 8002\nthreads = 7\nedge_threads = 2\n"
+        "[limits]\nqueue = 9\n[[route]]\npath = '/a'"
+    )
     renewal = renewed(before, after)
-    assert renewal.changed == ("server.threads",)
-    assert renewal.pending == ("server.port", "limits.queue", "route")
-    kept = renewal.loaded.settings
-    assert (kept.server.port, kept.server.bind) == (8001, before.settings.server.bind)
-    assert (kept.limits, kept.route, kept.server.threads) == (before.settings.limits, (), 7)
+    assert renewal.changed == ("server.threads", "limits.queue", "route")
+    assert renewal.pending == ("server.port", "server.edge_threads")
+    mixed = renewal.loaded.settings
+    assert (mixed.server.port, mixed.server.bind) == (8001, before.settings.server.bind)
+    assert (mixed.limits.queue, mixed.route[0].path, mixed.server.threads) == (9, "/a", 7)
     assert renewed(renewal.loaded, after).pending == renewal.pending
     assert renewed(renewal.loaded, before).pending == ()
 
@@ -50,11 +53,11 @@ def test_apps_that_come_or_go_are_named_and_the_others_renewed(read: Read) -> No
     blog = "[app.blog]\ntarget = 'blog:app'\npath = '/blog'\nworkers = 1\n"
     news = "[app.news]\ntarget = 'news:app'\npath = '/news'\n"
     renewal = renewed(read(shop + blog), read(blog.replace("1", "2").replace("/b", "/c") + news))
-    assert renewal.changed == ("app.blog.workers",)
-    assert renewal.pending == ("[app.shop]", "[app.news]", "app.blog.path")
+    assert renewal.changed == ("app.blog.workers", "app.blog.path")
+    assert renewal.pending == ("[app.shop]", "[app.news]")
     apps = renewal.loaded.apps
     assert [app.name for app in apps] == ["shop", "blog"]
-    assert [app.settings.server.root_path for app in apps] == ["/shop", "/blog"]
+    assert [app.settings.server.root_path for app in apps] == ["/shop", "/clog"]
     assert apps[1].settings.server.workers == 2
 
 
@@ -89,12 +92,25 @@ def test_the_same_again_changes_nothing(read: Read) -> None:
     assert (renewal.loaded.apps, renewal.loaded.tasks) == (before.apps, before.tasks)
 
 
-def test_what_only_the_edge_reads_needs_a_new_start() -> None:
-    """A reload starts no edge: no option that only goes into its document can be `reload`."""
-    sections = ("limits", "timeouts", "buffers", "websocket", "health", "proxy", "log", "route")
-    wrong = [
-        each.path
-        for each in definitions(Settings)
-        if each.path.partition(".")[0] in sections and each.option.applies == "reload"
+def test_what_needs_a_new_start_belongs_to_sockets_processes_and_the_supervisor() -> None:
+    """All else that goes into the edge's document follows a reload."""
+    restart = [each.path for each in definitions(Settings) if each.option.applies == "restart"]
+    assert restart == [
+        "server.bind",
+        "server.host",
+        "server.port",
+        "server.edge_threads",
+        "server.backlog",
+        "server.user",
+        "server.group",
+        "server.umask",
+        "server.pidfile",
+        "control.socket",
+        "incidents.keep",
+        "incidents.memory",
+        "incidents.directory",
+        "task",
+        "task.restart",
+        "task.every",
+        "task.app",
     ]
-    assert wrong == []

@@ -2,7 +2,8 @@
 
 Writes every message that it gets to the file `FAKE_EDGE_LOG`, one JSON object a line, and takes
 orders as lines of the file `FAKE_EDGE_ORDERS`: `die`, `rubbish`, `log TEXT`.
-`FAKE_EDGE` holds how it behaves from the start: `refuse`, `die_early`, `never_drained`.
+`FAKE_EDGE` holds how it behaves from the start: `refuse`, `refuse_another`,
+`die_early`, `never_drained`.
 """
 
 import json
@@ -87,6 +88,9 @@ class FakeEdge:
                 self.send(control.Refused(reason="no reason"))
                 return True
             self.send(control.Ready(version=WIRE_VERSION, pid=os.getpid()))
+        elif isinstance(message, control.Reconfigure):
+            reason = "no reason" if "refuse_another" in self.ways else None
+            self.send(control.Reconfigured(id=message.id, refused=reason))
         elif isinstance(message, control.AddWorker):
             self.links[message.worker] = socket.socket(fileno=fds[0])
         elif isinstance(message, control.DrainWorker):

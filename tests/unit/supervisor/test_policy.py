@@ -32,6 +32,7 @@ class Table:
             name="", workers=workers, graceful_s=30, load_s=120, grace_s=5, folder=Path("/srv")
         )
         self.plan = plan
+        self.changes_edge = False
         self.policy = Policy([plan], time_of_day=lambda now: f"<{now:g}>")
         self.actions = self.policy.start(self.now)
 
@@ -41,7 +42,9 @@ class Table:
         for event in events:
             self.actions += self.policy.handle(event, self.now)
             if self.actions and isinstance(read := self.actions[-1], do.ReadConfiguration):
-                answer = on.ConfigurationRead(read.because, (self.plan,))
+                answer = on.ConfigurationRead(
+                    read.because, (self.plan,), (), changes_edge=self.changes_edge
+                )
                 self.actions[-1:] = self.policy.handle(answer, self.now)
         return self.actions
 
@@ -301,6 +304,7 @@ def test_a_reload_adds_all_new_workers_before_it_drains_the_old() -> None:
     assert table.happens(on.ReloadAsked("app.py changed")) == [
         do.ReloadBegan(),
         do.Notify("reloading"),
+        do.TakeConfiguration(),
         do.StartWorker(3, 0, 2),
         do.StartWorker(4, 0, 2),
     ]

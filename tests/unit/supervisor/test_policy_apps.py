@@ -41,7 +41,7 @@ class Table:
         for event in events:
             self.actions += self.policy.handle(event, self.now)
             if self.actions and isinstance(read := self.actions[-1], do.ReadConfiguration):
-                answer = on.ConfigurationRead(read.because, self.plans)
+                answer = on.ConfigurationRead(read.because, self.plans, (), changes_edge=False)
                 self.actions[-1:] = self.policy.handle(answer, self.now)
         return self.actions
 
@@ -103,6 +103,7 @@ def test_one_app_reloads_though_the_other_cannot(serving: Table) -> None:
     assert serving.happens(on.ReloadAsked("SIGHUP")) == [
         do.ReloadBegan(),
         do.Notify("reloading"),
+        do.TakeConfiguration(),
         do.StartWorker(4, SHOP, 2),
         do.StartWorker(5, SHOP, 2),
         do.StartWorker(6, BLOG, 2),

@@ -7,7 +7,7 @@ from trivet.supervisor import events as on
 from trivet.supervisor.deaths import Death
 from trivet.supervisor.fleet.plan import FleetPlan
 from trivet.supervisor.policy import Policy
-from trivet.supervisor.tasks.keeper import TaskTerms
+from trivet.supervisor.tasks.terms import TaskTerms
 from trivet.wire.worker_control import Loaded, LoadFailure
 
 LOADED = Loaded(interface="wsgi", framework="", seconds=0.2)
@@ -31,7 +31,7 @@ class Table:
         for event in events:
             actions += self.policy.handle(event, self.now)
             if actions and isinstance(read := actions[-1], do.ReadConfiguration):
-                answer = on.ConfigurationRead(read.because, (FLEET,))
+                answer = on.ConfigurationRead(read.because, (FLEET,), (TASK,), changes_edge=False)
                 actions[-1:] = self.policy.handle(answer, self.now)
         wanted = (do.StartTask, do.StopTask, do.KillTask, do.Exit)
         return [action for action in actions if isinstance(action, wanted)]

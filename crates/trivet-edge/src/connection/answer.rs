@@ -49,12 +49,11 @@ impl Connection {
     /// Answer the admitted request.
     pub(super) async fn answer(&mut self, mut record: Record) -> After {
         record.keep_alive = self.admitted.keep_alive && !self.shared.is_leaving();
-        if let Some(paths) = &self.shared.probes
-            && let Some(probe) = paths.of(&self.admitted.path)
-        {
+        let probe = self.settings.probes.as_ref();
+        if let Some(probe) = probe.and_then(|paths| paths.of(&self.admitted.path)) {
             return self.answer_probe(probe, record).await;
         }
-        let Some(app) = self.shared.apps.of(&self.admitted.path).cloned() else {
+        let Some(app) = self.settings.apps.of(&self.admitted.path).cloned() else {
             return self.answer_nowhere(record).await;
         };
         let mut handshake = match self.handshake(&app.pool, &record).await {
@@ -75,8 +74,8 @@ impl Connection {
             }
         };
         let mut upload = match &content {
-            Content::Stream(length) => Upload::new(*length, &self.admitted, taken, &self.shared),
-            _ => Upload::none(taken, &self.shared),
+            Content::Stream(length) => Upload::new(*length, &self.admitted, taken, &self.settings),
+            _ => Upload::none(taken, &self.settings),
         };
         self.request_end = taken;
         if !matches!(
@@ -159,7 +158,7 @@ impl Connection {
         upload: &mut Upload,
         mut handshake: Option<&mut Handshake>,
     ) -> Option<After> {
-        let queue_us = u64::from(self.shared.config.timeouts.queue_wait_ms) * 1000;
+        let queue_us = u64::from(self.settings.config.timeouts.queue_wait_ms) * 1000;
         let queue_end_us = record.received_us + queue_us;
         self.watch.set_at(sooner(queue_end_us, record.due_us));
         loop {
@@ -261,7 +260,7 @@ impl Connection {
             keep_alive: record.keep_alive && !self.shared.is_leaving(),
             date: &date,
             server: self
-                .shared
+                .settings
                 .config
                 .server_field
                 .as_deref()

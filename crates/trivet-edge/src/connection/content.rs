@@ -130,7 +130,7 @@ impl Connection {
         &mut self,
         record: &mut Record,
     ) -> Result<(Content, usize), ContentEnd> {
-        let route = self.shared.route(&self.admitted.path);
+        let route = self.settings.route(&self.admitted.path);
         let (limit, buffers) = (route.body_bytes, route.buffers_request);
         let start = self.head.len;
         let length = match self.admitted.framing {
@@ -141,16 +141,17 @@ impl Connection {
             Framing::Length(length) => Some(length),
             Framing::Chunked => None,
         };
-        let memory = u64::from(self.shared.config.buffers.request_memory_bytes);
+        let memory = u64::from(self.settings.config.buffers.request_memory_bytes);
         // Without a folder for files, content that may be large waits with its client.
-        let fits = self.shared.spool.has_folder() || length.is_some_and(|length| length <= memory);
+        let fits =
+            self.settings.spool.has_folder() || length.is_some_and(|length| length <= memory);
         if !buffers || !fits {
             return Ok((Content::Stream(length), start));
         }
         if self.admitted.expects_continue && self.buf.len() == start {
             self.send_continue().await?;
         }
-        let pace = Pace::new(&self.shared.config.timeouts);
+        let pace = Pace::new(&self.settings.config.timeouts);
         let result = match length {
             Some(length) if length <= memory => self.receive_inline(length, pace, record).await,
             Some(length) => self.receive_file(length, pace, record).await,
@@ -185,7 +186,7 @@ impl Connection {
         record: &mut Record,
     ) -> Result<(Content, usize), ContentEnd> {
         let start = self.head.len;
-        let mut spool = Spool::create(&self.shared.spool).await?;
+        let mut spool = Spool::create(&self.settings.spool).await?;
         let here = self
             .buf
             .len()
@@ -215,8 +216,8 @@ impl Connection {
         mut pace: Pace,
         record: &mut Record,
     ) -> Result<(Content, usize), ContentEnd> {
-        let memory = self.shared.config.buffers.request_memory_bytes as usize;
-        let mut decoder = ChunkedDecoder::new(self.shared.chunked_limits);
+        let memory = self.settings.config.buffers.request_memory_bytes as usize;
+        let mut decoder = ChunkedDecoder::new(self.settings.chunked_limits);
         let mut at = self.head.len;
         let mut gathered = Vec::new();
         let mut spool = None;
@@ -246,7 +247,7 @@ impl Connection {
             let most = if spool.is_some() { SPOOL_BYTES } else { memory };
             if gathered.len() > most {
                 if spool.is_none() {
-                    spool = Some(Spool::create(&self.shared.spool).await?);
+                    spool = Some(Spool::create(&self.settings.spool).await?);
                 }
                 if let Some(spool) = &mut spool {
                     gathered = spool.append(gathered).await?;
@@ -265,7 +266,7 @@ impl Connection {
 
     /// Tell a client that waits for it to send its content (RFC 9110 section 10.1.1).
     pub(super) async fn send_continue(&mut self) -> Result<(), Broken> {
-        self.watch.set(self.shared.config.timeouts.write_stall_ms);
+        self.watch.set(self.settings.config.timeouts.write_stall_ms);
         let mut rest = CONTINUE;
         while !rest.is_empty() {
             let written =

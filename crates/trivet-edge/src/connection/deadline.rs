@@ -20,7 +20,7 @@ use crate::pool::{Patience, Pool};
 impl Connection {
     /// When the present request's time is over, if it arrived at `received_us`; 0 for never.
     pub(super) fn due_us(&self, app: &MountedApp, received_us: u64) -> u64 {
-        let route = self.shared.route(&self.admitted.path);
+        let route = self.settings.route(&self.admitted.path);
         match route.timeout_us.unwrap_or(app.request_us) {
             0 => 0,
             timeout_us => received_us + timeout_us,
@@ -62,7 +62,11 @@ impl Connection {
     /// What a request gets whose client has left before the head of the response.
     pub(super) fn patience_for_a_lost_client(&self, due_us: u64) -> Option<Patience> {
         let now_us = now_us();
-        if self.shared.route(&self.admitted.path).cancel_on_disconnect {
+        if self
+            .settings
+            .route(&self.admitted.path)
+            .cancel_on_disconnect
+        {
             let mut patience = self.patience(Overdue::Disconnect, now_us);
             let grace_us = patience.replace_us - now_us;
             // That nobody waits is no reason to end a process before the request's time is over.
@@ -77,7 +81,7 @@ impl Connection {
 
     /// What a request gets whose response ended early.
     pub(super) fn patience_behind_the_head(&self, end: RelayEnd) -> Option<Patience> {
-        let stall_us = u64::from(self.shared.config.timeouts.response_stall_ms) * 1000;
+        let stall_us = u64::from(self.settings.config.timeouts.response_stall_ms) * 1000;
         match end {
             RelayEnd::Stall => {
                 let patience = self.patience(Overdue::Stall, now_us());
@@ -97,7 +101,7 @@ impl Connection {
     }
 
     fn patience(&self, cause: Overdue, interrupt_us: u64) -> Patience {
-        let grace_us = u64::from(self.shared.config.timeouts.interrupt_grace_ms) * 1000;
+        let grace_us = u64::from(self.settings.config.timeouts.interrupt_grace_ms) * 1000;
         Patience {
             cause,
             interrupt_us,

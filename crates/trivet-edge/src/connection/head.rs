@@ -31,27 +31,30 @@ pub(super) enum HeadEnd {
 impl Connection {
     /// Receive the next request head into `head`; returns when it began.
     pub(super) async fn receive_head(&mut self, is_first: bool) -> Result<u64, HeadEnd> {
-        let timeouts = &self.shared.config.timeouts;
-        // A new connection is expected to speak at once; a kept one may rest.
-        let patience_ms = if is_first {
-            timeouts.request_head_ms
-        } else {
-            timeouts.keep_alive_ms
-        };
-        let head_ms = timeouts.request_head_ms;
         if self.buf.is_empty() {
-            self.watch.set(patience_ms);
+            let since_us = now_us();
+            self.renew_settings();
+            self.watch.set_at(since_us + self.patience_us(is_first));
             self.watch.set_idle(true);
-            let filled = poll_fn(|context| self.poll_first(context)).await;
+            let filled = poll_fn(|context| {
+                let first = self.poll_first(context);
+                if first.is_pending() && self.renew_settings() {
+                    self.watch.set_at(since_us + self.patience_us(is_first));
+                }
+                first
+            });
+            let filled = filled.await;
             self.watch.set_idle(false);
             if filled.is_err() {
                 return Err(HeadEnd::Quiet);
             }
         }
+        self.renew_settings();
         let begun_us = now_us();
+        let head_ms = self.settings.config.timeouts.request_head_ms;
         self.watch.set_at(begun_us + u64::from(head_ms) * 1000);
         loop {
-            match self.head.parse(&self.buf, &self.shared.head_limits) {
+            match self.head.parse(&self.buf, &self.settings.head_limits) {
                 Ok(Parse::Complete) => {
                     self.watch.clear();
                     return Ok(begun_us);
@@ -80,6 +83,18 @@ impl Connection {
                 Err(Broken::Gone | Broken::CutOff) => return Err(HeadEnd::Aborted { begun_us }),
             }
         }
+    }
+
+    /// How long the first byte of a request may take.
+    fn patience_us(&self, is_first: bool) -> u64 {
+        let timeouts = &self.settings.config.timeouts;
+        // A new connection is expected to speak at once; a kept one may rest.
+        let patience_ms = if is_first {
+            timeouts.request_head_ms
+        } else {
+            timeouts.keep_alive_ms
+        };
+        u64::from(patience_ms) * 1000
     }
 
     /// Wait for the first bytes, without a buffer of our own while there are none.

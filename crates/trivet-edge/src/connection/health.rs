@@ -9,7 +9,8 @@ impl Connection {
     /// Answer a probe; its content, should there be any, ends the connection.
     pub(super) async fn answer_probe(&mut self, probe: Probe, mut record: Record) -> After {
         let method = self.head.method.of(&self.buf);
-        let answer = health::answer(probe, method, self.shared.condition());
+        let condition = self.settings.condition(self.shared.is_leaving());
+        let answer = health::answer(probe, method, condition);
         record.status = answer.status;
         record.keep_alive &= !self.has_content();
         let mut fields: Vec<(&[u8], &[u8])> = vec![(b"Content-Type", b"application/json")];
@@ -19,7 +20,7 @@ impl Connection {
         let content = answer.content.as_bytes();
         self.answer_by_itself(answer.reason_phrase(), &fields, content, &mut record)
             .await;
-        if self.shared.config.health.log {
+        if self.settings.config.health.log {
             self.log(&record);
         }
         self.after_head(&record)

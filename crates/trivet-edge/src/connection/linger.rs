@@ -26,7 +26,7 @@ impl Connection {
     /// answer when they have sent all.
     pub(super) async fn linger(mut self) {
         let begun_us = now_us();
-        let linger_us = u64::from(self.shared.config.timeouts.linger_ms) * 1000;
+        let linger_us = u64::from(self.settings.config.timeouts.linger_ms) * 1000;
         self.watch.set_at(begun_us + linger_us);
         self.buf = Vec::new();
         let shut = poll_fn(|context| match self.stream.poll_shutdown(context) {

@@ -83,10 +83,11 @@ impl Record {
     pub(super) fn of_request(connection: &Connection, begun_us: u64) -> Self {
         let (head, buf) = (&connection.head, &connection.buf);
         let (addr, port) = connection.accepted.peer.unzip();
-        let client = connection
-            .shared
-            .trusted
-            .resolve(addr, port.unwrap_or(0), "http", head, buf);
+        let client =
+            connection
+                .settings
+                .trusted
+                .resolve(addr, port.unwrap_or(0), "http", head, buf);
         let given = || {
             let mut ids = head.values(buf, KnownField::XRequestId);
             request_id::accepted(ids.next()?).filter(|_| ids.next().is_none())
@@ -107,7 +108,7 @@ impl Record {
 impl Connection {
     /// Write the request's line.
     pub(super) fn log(&self, record: &Record) {
-        let Some(log) = self.shared.access_log() else {
+        let Some(log) = self.settings.access_log() else {
             return;
         };
         let (head, buf) = (&self.head, &self.buf);

@@ -85,7 +85,7 @@ impl Connection {
             keep_alive: record.keep_alive,
             date: &date,
             server: self
-                .shared
+                .settings
                 .config
                 .server_field
                 .as_deref()

@@ -162,7 +162,7 @@ impl Connection {
             Poll::Ready(Ok(bytes)) => Poll::Ready(Ok(bytes)),
             Poll::Pending => {
                 if !self.watch.is_set() {
-                    self.watch.set(self.shared.config.timeouts.write_stall_ms);
+                    self.watch.set(self.settings.config.timeouts.write_stall_ms);
                 }
                 self.poll_deadline(context).map(Err)
             }
@@ -239,7 +239,7 @@ impl Connection {
                 Poll::Pending => {}
             }
         }
-        let stall_ms = self.shared.config.timeouts.response_stall_ms;
+        let stall_ms = self.settings.config.timeouts.response_stall_ms;
         if stall_ms != 0 && !self.watch.is_set() {
             self.watch.set(stall_ms);
         }
@@ -339,7 +339,7 @@ impl Connection {
         let reply = relay.exchange.reply();
         relay.pool.wants_spill(&reply)
             && !matches!(relay.spill, Spill::Off)
-            && reply.spilled < self.shared.config.buffers.response_file_bytes
+            && reply.spilled < self.settings.config.buffers.response_file_bytes
     }
 
     /// Move content that waits for a slow client from memory to a file.
@@ -349,7 +349,7 @@ impl Connection {
     async fn spill(&mut self, relay: &mut Relay<'_>) {
         let spool = match std::mem::replace(&mut relay.spill, Spill::Off) {
             Spill::File(spool) => Ok(spool),
-            _ => Spool::create(&self.shared.spool).await,
+            _ => Spool::create(&self.settings.spool).await,
         };
         let Ok(mut spool) = spool else { return };
         let (at, run) = memory_run(&relay.exchange.reply());

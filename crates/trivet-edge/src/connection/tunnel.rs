@@ -256,8 +256,8 @@ impl Connection {
             to_app: Flow::of(ahead),
             to_client: Flow::of(out),
             is_shut: false,
-            write_stall_us: u64::from(self.shared.config.timeouts.write_stall_ms) * 1000,
-            idle_us: u64::from(self.shared.config.websocket.idle_ms) * 1000,
+            write_stall_us: u64::from(self.settings.config.timeouts.write_stall_ms) * 1000,
+            idle_us: u64::from(self.settings.config.websocket.idle_ms) * 1000,
             stalled_us: 0,
             moved_us: now_us(),
             last_us: 0,
@@ -336,7 +336,7 @@ impl Connection {
 
     /// The edge sends no pings here: the system asks whether the client still is there.
     fn watch_for_dead_clients(&self) {
-        let settings = &self.shared.config.websocket;
+        let settings = &self.settings.config.websocket;
         if settings.ping_interval_ms == 0 {
             return;
         }

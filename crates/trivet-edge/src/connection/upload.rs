@@ -16,7 +16,7 @@ use super::{After, Broken, Connection};
 use crate::clock::now_us;
 use crate::exchange::{Exchange, Reply};
 use crate::pool::Pool;
-use crate::shared::Shared;
+use crate::settings::Settings;
 
 /// A request's content on its way to the app.
 #[derive(Debug)]
@@ -40,14 +40,14 @@ enum Source {
 
 impl Upload {
     /// A request that ends at `at` in the buffer: nothing is streamed.
-    pub(super) fn none(at: usize, shared: &Shared) -> Self {
+    pub(super) fn none(at: usize, settings: &Settings) -> Self {
         Self {
             source: Source::Done,
             limit: 0,
             sent: 0,
             at,
             wants_continue: false,
-            pace: Pace::new(&shared.config.timeouts),
+            pace: Pace::new(&settings.config.timeouts),
         }
     }
 
@@ -56,18 +56,20 @@ impl Upload {
         length: Option<u64>,
         admitted: &Admitted,
         at: usize,
-        shared: &Shared,
+        settings: &Settings,
     ) -> Self {
         let source = match (length, admitted.framing) {
             (Some(length), _) => Source::Length(length),
-            (None, Framing::Chunked) => Source::Chunked(ChunkedDecoder::new(shared.chunked_limits)),
+            (None, Framing::Chunked) => {
+                Source::Chunked(ChunkedDecoder::new(settings.chunked_limits))
+            }
             (None, _) => Source::Done,
         };
         Self {
             source,
-            limit: shared.route(&admitted.path).body_bytes,
+            limit: settings.route(&admitted.path).body_bytes,
             wants_continue: admitted.expects_continue,
-            ..Self::none(at, shared)
+            ..Self::none(at, settings)
         }
     }
 

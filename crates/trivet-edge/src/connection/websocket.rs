@@ -60,7 +60,7 @@ impl Connection {
         if !self.admitted.upgrade || !asks_for_websocket(&self.head, &self.buf) {
             return Ok(None);
         }
-        let queue_us = u64::from(self.shared.config.timeouts.queue_wait_ms) * 1000;
+        let queue_us = u64::from(self.settings.config.timeouts.queue_wait_ms) * 1000;
         self.watch.set_at(record.received_us + queue_us);
         let has_event_loops = tokio::select! {
             known = pool.has_event_loops() => known,
@@ -75,7 +75,7 @@ impl Connection {
             let tunnel = Tunnel::new(offer.key).map_err(|_| Problem::Internal)?;
             return Ok(Some(Handshake::EndsAtApp(tunnel)));
         }
-        if !self.shared.config.websocket.compression {
+        if !self.settings.config.websocket.compression {
             offer.deflate = None;
         }
         Ok(Some(Handshake::EndsHere(offer)))
@@ -130,7 +130,14 @@ impl Connection {
         if self.shared.is_draining() {
             exchange.reply().said.leave_at_us = crate::clock::now_us();
         }
-        let session = Session::new(pool, exchange, number, offer, &self.shared, (input, out));
+        let session = Session::new(
+            pool,
+            exchange,
+            number,
+            offer,
+            &self.settings.config,
+            (input, out),
+        );
         self.carry(session, record).await
     }
 }

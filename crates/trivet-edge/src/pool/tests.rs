@@ -12,6 +12,7 @@ use rustix::event::{EventfdFlags, eventfd};
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use trivet_core::Problem;
 use trivet_wire::claim::PAGE_BYTES;
+use trivet_wire::edge_config::App;
 use trivet_wire::frames::{
     Content, Flags, Header, Kind, RequestHead, ResponseHead, UNKNOWN_LENGTH, encode_request,
     encode_response, put_frame, put_hello, split_frame,
@@ -37,7 +38,24 @@ struct Handed {
 }
 
 fn pool(queue: u32, window: u16) -> Pool {
-    Pool::new(queue, window, 1 << 20)
+    configured(queue, window, None, 1 << 20)
+}
+
+fn configured(queue: u32, window: u16, concurrency: Option<u32>, memory: u64) -> Pool {
+    let pool = Pool::default();
+    pool.configure(&app(queue, window, concurrency), memory);
+    pool
+}
+
+fn app(queue: u32, window: u16, concurrency: Option<u32>) -> App {
+    App {
+        name: "app".to_owned(),
+        mount: String::new(),
+        queue,
+        concurrency,
+        window,
+        request_ms: 0,
+    }
 }
 
 fn add_worker(pool: &Pool, number: u32, threads: u32) -> Worker {
@@ -235,8 +253,26 @@ fn a_full_queue_refuses() {
 }
 
 #[test]
+fn other_settings_hold_for_what_waits_and_what_comes() {
+    let pool = pool(1, 1);
+    let worker = add_worker(&pool, 1, 1);
+    let _running = submit(&pool, b"GET");
+    let _waiting = submit(&pool, b"GET");
+    assert_eq!(pool.submit(&exchange(b"GET")), Err(Problem::QueueFull));
+    assert_eq!(worker.take(&pool).len(), 1);
+    pool.configure(&app(2, 2, None), 1 << 20);
+    assert_eq!(worker.take(&pool).len(), 1);
+    let _third = submit(&pool, b"GET");
+    pool.configure(&app(2, 2, Some(3)), 1 << 20);
+    assert_eq!(
+        pool.submit(&exchange(b"GET")),
+        Err(Problem::ConcurrencyLimit)
+    );
+}
+
+#[test]
 fn the_limit_of_concurrency_counts_what_waits_and_what_runs() {
-    let pool = pool(10, 1).with_concurrency(Some(2));
+    let pool = configured(10, 1, Some(2), 1 << 20);
     let worker = add_worker(&pool, 1, 1);
     let _running = submit(&pool, b"GET");
     let _waiting = submit(&pool, b"GET");
@@ -449,7 +485,7 @@ fn frames_of_a_recalled_request_say_nothing_any_more() {
 
 #[test]
 fn credit_is_given_while_memory_has_room_and_not_beyond() {
-    let pool = Pool::new(10, 4, 100_000);
+    let pool = configured(10, 4, None, 100_000);
     let worker = add_worker(&pool, 1, 4);
     let exchange = submit(&pool, b"GET");
     let handed = worker.take(&pool)[0];

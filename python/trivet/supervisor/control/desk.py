@@ -127,9 +127,9 @@ class Desk:
         for call in calls:
             call.answer(outcome)
 
-    def on_renewed(self, apps: Sequence[tuple[str, str]]) -> None:
-        """Take note of what the apps are now."""
-        self._standing = replace(self._standing, apps=apps)
+    def on_renewed(self, apps: Sequence[tuple[str, str]], graceful_s: float) -> None:
+        """Take note of what the apps are now, and how long a stop may take."""
+        self._standing = replace(self._standing, apps=apps, graceful_s=graceful_s)
 
     def next_deadline(self) -> float | None:
         """Return when `tick` has to be called at the latest, or `None` for no such time."""

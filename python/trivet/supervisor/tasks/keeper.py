@@ -12,30 +12,15 @@ not be loaded. Two processes of one task are never there at once.
 import enum
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 from trivet.supervisor import actions as do
 from trivet.supervisor import events as on
 from trivet.supervisor.control.snapshot import TaskFacts
 from trivet.supervisor.deaths import Death
 from trivet.supervisor.fleet.backoff import Backoff
+from trivet.supervisor.tasks.terms import TaskTerms
 
 Actions = list[do.Action]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskTerms:
-    """What is agreed about a task; times in seconds.
-
-    `app` is the number of the app that it belongs to, `None` for none of several; `every_s` is
-    `None` for a task that is to run all the time; `graceful_s` is what it gets to end.
-    """
-
-    name: str
-    app: int | None
-    restart: Literal["always", "on_failure", "never"]
-    every_s: float | None
-    graceful_s: float
 
 
 class TaskState(enum.Enum):
@@ -110,14 +95,19 @@ class Keeper:
                 actions += self._overdue(task, now)
         return actions
 
-    def reloaded(self, is_done: Sequence[bool], now: float) -> Actions:
-        """Start anew what belongs to the apps, by number, whose new code serves."""
+    def reloaded(self, is_done: Sequence[bool], terms: Sequence[TaskTerms], now: float) -> Actions:
+        """Start anew what belongs to the apps, by number, whose new code serves.
+
+        The terms of these tasks, as they are now, hold for what is started.
+        """
         actions: Actions = []
         for task in self._tasks:
             app = task.terms.app
             is_new = all(is_done) if app is None else is_done[app]
             if is_new and task.terms.every_s is None:
                 actions += self._renew(task, now)
+            if is_new:
+                task.terms = terms[task.number]
         return actions
 
     def stop(self, now: float) -> Actions:

@@ -16,7 +16,7 @@ from trivet.supervisor import spawn
 from trivet.supervisor.deaths import Death
 from trivet.supervisor.output import OutputCollector
 from trivet.supervisor.start.identity import Identity, identity_of
-from trivet.supervisor.tasks.keeper import TaskTerms
+from trivet.supervisor.tasks.terms import TaskTerms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

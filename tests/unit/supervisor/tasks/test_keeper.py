@@ -6,7 +6,8 @@ import pytest
 from trivet.supervisor import actions as do
 from trivet.supervisor import events as on
 from trivet.supervisor.deaths import Death
-from trivet.supervisor.tasks.keeper import Keeper, TaskTerms
+from trivet.supervisor.tasks.keeper import Keeper
+from trivet.supervisor.tasks.terms import TaskTerms
 
 TERMS = TaskTerms(name="jobs", app=0, restart="always", every_s=None, graceful_s=30)
 
@@ -20,7 +21,8 @@ class Table:
 
     def __init__(self, *terms: TaskTerms) -> None:
         self.now = 100.0
-        self.keeper = Keeper(terms or [TERMS])
+        self.terms = list(terms or [TERMS])
+        self.keeper = Keeper(self.terms)
         self.said: list[str] = []
         self.first = self._sorted(self.keeper.begin(self.now))
 
@@ -36,7 +38,7 @@ class Table:
         return self._sorted(self.keeper.tick(self.now))
 
     def reloaded(self, *is_done: bool) -> list[do.Action]:
-        return self._sorted(self.keeper.reloaded(is_done, self.now))
+        return self._sorted(self.keeper.reloaded(is_done, self.terms, self.now))
 
     def stopped(self) -> list[do.Action]:
         return self._sorted(self.keeper.stop(self.now))

@@ -10,7 +10,7 @@ use trivet_core::websocket::{
     CloseCode, Decoder, Deflater, Inflater, Limits, Offer, Opcode, Step, Violation, put_close,
     put_frame, put_message,
 };
-use trivet_wire::edge_config::WebSocket as Settings;
+use trivet_wire::edge_config::{EdgeConfig, WebSocket as Settings};
 use trivet_wire::frames::{
     Flags, INITIAL_MESSAGE_CREDIT, Kind, MAX_DATA_BYTES, NO_SLOT, message_cost,
     put_frame as put_wire_frame,
@@ -22,7 +22,6 @@ use super::super::{After, Connection, give_buffer, take_buffer};
 use crate::clock::now_us;
 use crate::exchange::{Exchange, Failure, Piece, Said};
 use crate::pool::Pool;
-use crate::shared::Shared;
 
 /// Bytes for a client that does not read: above it, nothing is read from it either,
 /// so that it cannot make us gather pongs.
@@ -111,16 +110,16 @@ impl<'a> Session<'a> {
         exchange: &'a Arc<Exchange>,
         number: u64,
         offer: &Offer,
-        shared: &Shared,
+        config: &EdgeConfig,
         (input, out): (Vec<u8>, Vec<u8>),
     ) -> Self {
-        let settings = shared.config.websocket.clone();
+        let settings = config.websocket.clone();
         let now = now_us();
         Self {
             pool,
             exchange,
             number,
-            write_stall_us: u64::from(shared.config.timeouts.write_stall_ms) * 1000,
+            write_stall_us: u64::from(config.timeouts.write_stall_ms) * 1000,
             decoder: Decoder::new(Limits {
                 message_bytes: u64::from(settings.max_message_bytes),
                 allows_compressed: offer.deflate.is_some(),

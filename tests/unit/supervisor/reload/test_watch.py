@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from trivet.supervisor import watch
-from trivet.supervisor.watch import Wanted, Watcher, describe_changes
+from trivet.supervisor.reload import watch
+from trivet.supervisor.reload.watch import Wanted, Watcher, describe_changes
 
 from tests.waiting import wait_until
 

@@ -20,6 +20,8 @@ class Renewed:
     """
 
     plan: Plan
+    loaded: Loaded
+    found: Sequence[Discovered]
     changed: Sequence[str]
     pending: Sequence[str]
     notices: Sequence[Notice]
@@ -33,11 +35,13 @@ class Renewer:
     ) -> None:
         """Begin with what the stand was started from; `again` loads it as that was loaded."""
         self._loaded = loaded
-        self._found = list(found)
+        self._found: Sequence[Discovered] = found
         self._again = again
 
     def read(self, plan: Plan) -> Renewed:
         """Load the configuration, find the apps, and make another plan of this one.
+
+        Nothing is in force yet: see `take`.
 
         Raises:
             ConfigError: The configuration has errors; nothing has changed.
@@ -53,8 +57,18 @@ class Renewer:
         apps = [self._find(number, app) for number, app in enumerate(renewal.loaded.apps)]
         made = renewed_plan(plan, renewal.loaded, apps)
         notices = [each for each in after.notices if each not in self._loaded.notices]
-        self._loaded, self._found = renewal.loaded, apps
-        return Renewed(plan=made, changed=renewal.changed, pending=renewal.pending, notices=notices)
+        return Renewed(
+            plan=made,
+            loaded=renewal.loaded,
+            found=apps,
+            changed=renewal.changed,
+            pending=renewal.pending,
+            notices=notices,
+        )
+
+    def take(self, renewed: Renewed) -> None:
+        """Take note that what was read is in force: the next load is compared with it."""
+        self._loaded, self._found = renewed.loaded, renewed.found
 
     def _find(self, number: int, app: ConfiguredApp) -> Discovered:
         """Find an app; where it cannot be, but was, its new worker says why, and only that."""

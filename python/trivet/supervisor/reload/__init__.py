@@ -1,0 +1,1 @@
+"""A reload: what asks for one, what it reads, and the order of its steps."""
