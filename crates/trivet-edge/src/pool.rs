@@ -11,6 +11,7 @@ mod handout;
 mod report;
 mod rescue;
 mod socket;
+mod standstill;
 #[cfg(test)]
 mod tests;
 mod tunnel;
@@ -339,6 +340,15 @@ impl Pool {
     /// Look for requests that wait behind slow ones; false where nobody waits.
     pub fn rescue(&self) -> bool {
         self.state.lock().rescue(now_us())
+    }
+
+    /// Have the rescue look, if the workers hold anything: a process that holds no request that
+    /// runs may be at a standstill all the same.
+    pub(crate) fn look_over(&self) {
+        let state = self.state.lock();
+        if state.workers.iter().any(|worker| !worker.is_idle()) {
+            self.waiting.notify_one();
+        }
     }
 
     /// Wait until requests may have to be rescued.

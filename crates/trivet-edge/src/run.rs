@@ -205,6 +205,7 @@ async fn sweep(shared: Arc<Shared>, outbox: Outbox) {
         tokio::time::sleep(SWEEP).await;
         shared.watches.sweep();
         for pool in &shared.pools {
+            pool.look_over();
             for message in pool.keep_vigil(now_us()) {
                 outbox.send(message);
             }

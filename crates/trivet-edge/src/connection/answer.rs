@@ -97,7 +97,7 @@ impl Connection {
         // What an app has written into its socket cannot be taken back.
         let is_replayable = !matches!(content, Content::Stream(_) | Content::Upgrade);
         let waker = poll_fn(|context| Poll::Ready(context.waker().clone())).await;
-        let route = self.shared.route(&self.admitted.path).name.clone();
+        let route = self.settings.route(&self.admitted.path).name.clone();
         let exchange = Exchange::new(frame, descriptor, record.received_us, is_replayable, waker)
             .on_route(route);
         let exchange = Arc::new(match &handshake {

@@ -34,9 +34,15 @@ impl State {
             .iter()
             .enumerate()
             .filter(|(_, worker)| worker.room(window) > 0);
-        // Among equals the one with the fewest WebSockets and tunnels, so that they spread too.
+        // One at a standstill is tried when no other has room. Among equals the one with the
+        // fewest WebSockets and tunnels, so that they spread too.
+        let rank = |worker: &Worker| {
+            let at_standstill = worker.standstill.most().is_some();
+            let others = worker.sockets().len() + worker.aside;
+            (at_standstill, worker.ahead(), others)
+        };
         with_room
-            .min_by_key(|(_, worker)| (worker.ahead(), worker.sockets().len() + worker.aside))
+            .min_by_key(|(_, worker)| rank(worker))
             .map(|(at, _)| at)
     }
 
@@ -47,7 +53,7 @@ impl State {
         let Some(worker) = self.workers.get_mut(at) else {
             return false;
         };
-        let behind_another = worker.ahead() > 0;
+        let behind_another = !worker.is_idle();
         worker.hand_out(exchange, number, now_us());
         behind_another
     }

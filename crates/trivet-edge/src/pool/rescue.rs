@@ -46,6 +46,16 @@ impl State {
                 break;
             };
             let (unstarted, longest_us) = worker.backlog(now_us);
+            let started = worker.outstanding() - unstarted;
+            let completed = worker.completed;
+            if worker
+                .standstill
+                .look(now_us, completed, started, unstarted)
+            {
+                self.recall(at, usize::MAX);
+                someone_waits = true;
+                continue;
+            }
             let unsent = worker.has_unsent();
             if unstarted == 0 && self.queue.is_empty() && !unsent {
                 continue;
@@ -81,12 +91,17 @@ impl State {
         let idle = self
             .workers
             .iter()
-            .filter(|worker| worker.is_idle() && !worker.is_draining)
+            .filter(|worker| worker.is_idle() && worker.room(self.window) > 0)
             .count();
+        self.recall(at, idle);
+    }
+
+    /// Take back at most `most` unstarted requests of the worker at `at`, the oldest first.
+    fn recall(&mut self, at: usize, most: usize) {
         let Some(worker) = self.workers.get_mut(at) else {
             return;
         };
-        let recalled: Vec<Arc<Exchange>> = worker.recall_some(idle);
+        let recalled: Vec<Arc<Exchange>> = worker.recall_some(most);
         for exchange in recalled.iter().rev() {
             self.take_back(exchange);
         }

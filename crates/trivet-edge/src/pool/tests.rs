@@ -342,6 +342,29 @@ fn a_request_behind_a_slow_one_goes_to_an_idle_worker() {
     assert!(behind.reply().head.is_some());
 }
 
+// A request that came while nobody else was there once lay for ever behind one that
+// held the interpreter lock and was aside already.
+#[test]
+fn a_worker_at_a_standstill_gives_back_what_it_has_not_started() {
+    let pool = pool(10, 4);
+    let one = add_worker(&pool, 1, 4);
+    let _spinning = submit(&pool, b"GET");
+    let _behind = submit(&pool, b"POST");
+    assert!(one.start(one.take(&pool)[0], 1));
+    rescue(&pool);
+    let two = add_worker(&pool, 2, 4);
+    let _running = submit(&pool, b"GET");
+    assert!(two.start(two.take(&pool)[0], 1));
+    let now = crate::clock::now_us();
+    pool.state.lock().rescue(now + 200_000);
+    let moved = two.take(&pool);
+    assert_eq!(moved.len(), 1, "though the other worker is not idle");
+    let _more: Vec<_> = (0..5).map(|_| submit(&pool, b"GET")).collect();
+    assert_eq!(one.take(&pool).len(), 0, "nothing new goes there");
+    pool.state.lock().rescue(now + 400_000);
+    assert_eq!(one.take(&pool).len(), 1, "but a try now and then");
+}
+
 #[test]
 fn another_thread_is_woken_where_the_process_waits() {
     let pool = pool(10, 2);

@@ -16,6 +16,7 @@ use trivet_wire::frames::{
 };
 
 use super::report::RaisedReport;
+use super::standstill::Standstill;
 use super::{Capacity, push_content};
 use crate::claim_map::ClaimMap;
 use crate::clock::now_us;
@@ -63,6 +64,7 @@ pub(crate) struct Worker {
     /// How long the answered requests waited in sum, until the app was called.
     pub(super) waited_us: u64,
     pub(super) last_look: super::rescue::Look,
+    pub(super) standstill: Standstill,
     /// What the app raised since the last look.
     raised: Vec<RaisedReport>,
     out: VecDeque<Outgoing>,
@@ -96,6 +98,7 @@ impl Worker {
             completed: 0,
             waited_us: 0,
             last_look: super::rescue::Look::default(),
+            standstill: Standstill::default(),
             raised: Vec::new(),
             out: VecDeque::new(),
             waker: None,
@@ -152,7 +155,8 @@ impl Worker {
             0 => self.aside + usize::from(self.service.window(window)),
             concurrency => concurrency,
         };
-        most.min(SLOTS).saturating_sub(self.outstanding())
+        let room = most.min(SLOTS).saturating_sub(self.outstanding());
+        self.standstill.most().map_or(room, |most| room.min(most))
     }
 
     /// Requests ahead of a new one, not counting those that are aside.
@@ -163,6 +167,7 @@ impl Worker {
     /// Give it a request. The caller has checked that there is room.
     pub(super) fn hand_out(&mut self, exchange: &Arc<Exchange>, number: u64, now_us: u64) {
         let Some(slot) = self.free.pop() else { return };
+        self.standstill.give();
         let mut place = exchange.place.lock();
         place.stage = Stage::HandedOut {
             worker: self.number,
@@ -555,6 +560,7 @@ impl Worker {
 
     fn finish(&mut self, header: &Header) {
         self.completed += 1;
+        self.standstill.end();
         if let Some(exchange) = self.release(header.slot, header.request) {
             exchange.place.lock().stage = Stage::Over;
         }
