@@ -435,12 +435,8 @@ class Stand:
     def _hear_edge(self, message: control.FromEdge) -> None:
         event: on.Event | None = None
         match message:
-            case control.Ready():
-                event = _ready(message)
-            case control.Refused():
-                event = on.EdgeRefused(message.reason)
-            case control.Reconfigured():
-                event = on.EdgeReconfigured(message.id, message.refused)
+            case control.Ready() | control.Refused() | control.Reconfigured():
+                event = _of_itself(message)
             case control.RequestFailed():
                 self._box.on_request_failed(message)
             case control.WorkerLost():
@@ -708,7 +704,12 @@ _SIGNAL_EVENTS: Mapping[signal.Signals, on.Event] = {
 }
 
 
-def _ready(message: control.Ready) -> on.Event:
+def _of_itself(message: control.Ready | control.Refused | control.Reconfigured) -> on.Event:
+    """Take what the edge says of its configuration."""
+    if isinstance(message, control.Reconfigured):
+        return on.EdgeReconfigured(message.id, message.refused)
+    if isinstance(message, control.Refused):
+        return on.EdgeRefused(message.reason)
     if message.version == WIRE_VERSION:
         return on.EdgeReady()
     text = f"it speaks wire version {message.version}, the supervisor {WIRE_VERSION}"
