@@ -30,7 +30,7 @@ FAILED_REQUEST = st.builds(
     started_us=st.none() | U32,
     answered_us=st.none() | U32,
     failed_us=U32,
-    outcome=st.sampled_from(["answered", "cut", "gone", "retried"]),
+    outcome=st.sampled_from(["answered", "cut", "gone", "retried", "whole"]),
     status=U32,
 )
 

@@ -29,7 +29,15 @@ def app(environ, start_response):
     start_response("200 OK", [("Content-Type", "text/plain")])
     if path == "/cut":
         return late()
+    if path == "/close":
+        return Closing()
     return [b"hello"]
+
+class Closing(list):
+    def __init__(self):
+        super().__init__([b"all of it"])
+    def close(self):
+        raise RuntimeError("not closed")
 
 def late():
     yield b"first"
@@ -43,6 +51,8 @@ async def app(scope, receive, send):
         raise ValueError("no good")
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": b"hello"})
+    if scope["path"] == "/background":
+        raise KeyError("job")
 """
 QUIET = ("--workers", "1")
 
@@ -110,6 +120,41 @@ def test_an_answer_that_broke_off_is_told_as_that(serve: Serve, project: Project
     found = shown(project, incidents(project, 1)[0]["id"])
     assert found["summary"] == "RuntimeError: too late"
     assert [each["outcome"] for each in found["requests"]] == ["cut"]
+
+
+def test_what_is_raised_behind_a_whole_answer_is_an_incident(
+    serve: Serve, project: Project
+) -> None:
+    stand = serve(APP, *QUIET)
+    answer = stand.get("/close?page=2")
+    assert (answer.status, answer.text) == (200, "all of it")
+    found = shown(project, incidents(project, 1)[0]["id"])
+    assert found["id"] == answer.headers["x-request-id"]
+    assert (found["kind"], found["summary"]) == ("exception", "RuntimeError: not closed")
+    assert found["place"].endswith(" in close")
+    (request,) = found["requests"]
+    assert (request["target"], request["outcome"], request["status"]) == (
+        "/close?page=2",
+        "whole",
+        0,
+    )
+    assert request["started_us"] <= request["failed_us"]
+    steps = project.run("incidents", found["id"]).out
+    assert "failed: the client had the whole answer" in steps
+
+
+def test_a_background_job_of_an_asgi_app_that_fails_is_an_incident(
+    serve: Serve, project: Project
+) -> None:
+    stand = serve(ASGI, *QUIET)
+    answer = stand.get("/background")
+    assert (answer.status, answer.text) == (200, "hello")
+    (row,) = incidents(project, 1)
+    assert row["id"] == answer.headers["x-request-id"]
+    found = shown(project, row["id"])
+    assert (found["kind"], found["summary"]) == ("exception", "KeyError: 'job'")
+    assert [each["outcome"] for each in found["requests"]] == ["whole"]
+    assert stand.get("/").status == 200
 
 
 def test_nothing_secret_is_kept(serve: Serve, project: Project) -> None:

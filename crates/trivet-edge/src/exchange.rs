@@ -123,8 +123,9 @@ impl Reply {
 /// A request and its answer.
 #[derive(Debug)]
 pub struct Exchange {
-    /// The encoded `Request` frame, addressed to nobody yet.
-    pub frame: Vec<u8>,
+    /// The encoded `Request` frame, addressed to nobody yet. Shared with what remembers a
+    /// request that is over, and nothing else of it.
+    pub frame: Arc<Vec<u8>>,
     /// The spooled content, or the app's end of a tunnel until that is there.
     descriptor: Mutex<Option<Arc<File>>>,
     /// When the request had come in, µs of the monotonic clock.
@@ -178,7 +179,7 @@ impl Exchange {
         waker: Waker,
     ) -> Self {
         Self {
-            frame,
+            frame: Arc::new(frame),
             descriptor: Mutex::new(descriptor),
             received_us,
             is_replayable,

@@ -246,6 +246,8 @@ pub enum Outcome {
     Gone,
     /// Another worker gets it.
     Retried,
+    /// The client had all of the answer: it failed behind that.
+    Whole,
 }
 
 /// What the app raised.

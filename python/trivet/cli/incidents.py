@@ -114,6 +114,7 @@ def _request(request: FailedRequest) -> list[str]:
         "cut": "cut off, a part of the answer was out",
         "gone": "the client had gone away",
         "retried": "sent to another worker",
+        "whole": "the client had the whole answer",
     }[request.outcome]
     steps = [
         (0, "received"),

@@ -155,7 +155,7 @@ class FailedRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     started_us: U64 | None
     answered_us: U64 | None
     failed_us: U64
-    outcome: Literal["answered", "cut", "gone", "retried"]
+    outcome: Literal["answered", "cut", "gone", "retried", "whole"]
     status: U32
 
 

@@ -169,8 +169,11 @@ class Exchange:
     # How the app ended ---------------------------------------------------------------------
 
     def fail(self, error: str, place: str, trace: str) -> None:
-        """Tell the edge that no more of the response comes."""
-        if not self._has_ended:
+        """Tell the edge that no more of the response comes.
+
+        Behind the end of the response only a traceback is worth telling: for the incident.
+        """
+        if trace or not self._has_ended:
             self._has_ended = True
             self._server.link.fail(self._number, self._slot, error, place, trace)
             self._server.flush_soon()

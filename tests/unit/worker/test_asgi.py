@@ -311,6 +311,21 @@ def test_an_exception_is_told_with_its_place(capfd: Any) -> None:
     assert "request id the-id" in capfd.readouterr().err
 
 
+def test_what_is_raised_behind_a_whole_response_is_told() -> None:
+    async def app(_: Any, __: Any, send: Any) -> None:
+        await answer(send)
+        raise LookupError("the job was not done")
+
+    async def scene(edge: Edge) -> None:
+        edge.request()
+        await edge.next("response")
+        frame = await edge.next("failed")
+        assert frame["value"]["error"] == "LookupError: the job was not done"
+        assert frame["value"]["trace"]
+
+    play(app, scene)
+
+
 def test_an_app_that_returns_too_early_has_failed() -> None:
     async def app(_: Any, __: Any, send: Any) -> None:
         await answer(send, more=True)

@@ -3,6 +3,9 @@
 //! Nothing of a request's fields or content is told, and of an app that fails
 //! all the time only so much that telling costs nothing that counts.
 
+use std::collections::VecDeque;
+use std::sync::Arc;
+
 use trivet_core::access_log::redact;
 use trivet_core::budget::Budget;
 use trivet_wire::control::{FailedRequest, FromEdge, Outcome, Raised};
@@ -20,12 +23,70 @@ const PER_SECOND: u32 = 20;
 /// Bytes of a target or method that are told.
 const MOST_BYTES: usize = 2048;
 
+/// Answered requests of a worker that are remembered: an app may fail in `close()`, or in what
+/// it does behind its answer. What fails after so many others is in the log alone.
+const MOST_ENDED: usize = 128;
+/// The longest frame that is remembered: heads are shorter, inline content may be longer.
+const ENDED_BYTES: usize = 4096;
+
 /// What the app raised, until the pool tells it.
 #[derive(Debug)]
 pub(super) struct RaisedReport {
-    pub(super) exchange: std::sync::Arc<Exchange>,
-    pub(super) started_us: Option<u64>,
+    pub(super) ended: Ended,
+    pub(super) outcome: Outcome,
     pub(super) raised: Raised,
+}
+
+/// What is told of a request; nothing of its answer is held.
+#[derive(Debug)]
+pub(super) struct Ended {
+    number: u64,
+    frame: Arc<Vec<u8>>,
+    route: Option<Arc<str>>,
+    received_us: u64,
+    attempts: u8,
+    handed_out_us: u64,
+    started_us: Option<u64>,
+    answered_us: Option<u64>,
+}
+
+impl Ended {
+    pub(super) fn new(number: u64, exchange: &Exchange, started_us: Option<u64>) -> Self {
+        let attempts = exchange.place.lock().attempts;
+        let reply = exchange.reply();
+        Self {
+            number,
+            frame: Arc::clone(&exchange.frame),
+            route: exchange.route.clone(),
+            received_us: exchange.received_us,
+            attempts,
+            handed_out_us: reply.handed_out_us,
+            started_us,
+            answered_us: reply.has_head.then_some(u64::from(reply.app_us)),
+        }
+    }
+}
+
+/// The latest requests of a worker whose answers are whole.
+#[derive(Debug, Default)]
+pub(super) struct EndedRequests(VecDeque<Ended>);
+
+impl EndedRequests {
+    pub(super) fn remember(&mut self, number: u64, exchange: &Exchange, started_us: Option<u64>) {
+        if exchange.frame.len() > ENDED_BYTES {
+            return;
+        }
+        if self.0.len() == MOST_ENDED {
+            self.0.pop_front();
+        }
+        self.0.push_back(Ended::new(number, exchange, started_us));
+    }
+
+    /// The request with this number, once.
+    pub(super) fn take(&mut self, number: u64) -> Option<Ended> {
+        let at = self.0.iter().rposition(|ended| ended.number == number)?;
+        self.0.remove(at)
+    }
 }
 
 /// Where failures are told.
@@ -77,7 +138,8 @@ impl Reporter {
             ..
         } = *patience;
         self.may_tell().then(|| {
-            let failed = describe(exchange, started_us, outcome, status);
+            let ended = Ended::new(0, exchange, started_us);
+            let failed = describe(&ended, outcome, status);
             FailedRequest {
                 failed_us: interrupt_us.saturating_sub(exchange.received_us),
                 ..failed
@@ -85,21 +147,16 @@ impl Reporter {
         })
     }
 
-    /// Tell that the app raised, unless that is known or too much has been told already.
+    /// Tell that the app raised, unless too much has been told already.
     pub(super) fn raised(&mut self, worker: u32, report: RaisedReport) {
-        let place = *report.exchange.place.lock();
-        if place.is_told || !self.may_tell() {
-            return;
+        if self.may_tell() {
+            let status = match report.outcome {
+                Outcome::Answered => 500,
+                _ => 0,
+            };
+            let request = describe(&report.ended, report.outcome, status);
+            self.tell(worker, request, Some(report.raised));
         }
-        let exchange = &report.exchange;
-        let is_gone = place.is_cancelled;
-        let (outcome, status) = match exchange.is_answered() {
-            _ if is_gone => (Outcome::Gone, 0),
-            true => (Outcome::Cut, 0),
-            false => (Outcome::Answered, 500),
-        };
-        let request = describe(exchange, report.started_us, outcome, status);
-        self.tell(worker, request, Some(report.raised));
     }
 
     /// Tell what becomes of a request whose worker was lost, unless it had failed before.
@@ -114,11 +171,8 @@ impl Reporter {
         if exchange.place.lock().is_told {
             return;
         }
-        self.tell(
-            worker,
-            describe(exchange, started_us, outcome, status),
-            None,
-        );
+        let ended = Ended::new(0, exchange, started_us);
+        self.tell(worker, describe(&ended, outcome, status), None);
     }
 
     fn tell(&self, worker: u32, request: FailedRequest, raised: Option<Raised>) {
@@ -133,21 +187,14 @@ impl Reporter {
     }
 }
 
-fn describe(
-    exchange: &Exchange,
-    started_us: Option<u64>,
-    outcome: Outcome,
-    status: u16,
-) -> FailedRequest {
-    let frame = exchange.frame.get(HEADER_BYTES..).unwrap_or_default();
+fn describe(ended: &Ended, outcome: Outcome, status: u16) -> FailedRequest {
+    let frame = ended.frame.get(HEADER_BYTES..).unwrap_or_default();
     let view = RequestView::parse(frame).ok();
     let part = |choose: for<'a> fn(&RequestView<'a>) -> &'a [u8]| {
         text(view.as_ref().map(choose).unwrap_or_default())
     };
-    let since = |then_us: u64| then_us.saturating_sub(exchange.received_us);
+    let since = |then_us: u64| then_us.saturating_sub(ended.received_us);
     let now_us = now_us();
-    let attempts = u32::from(exchange.place.lock().attempts);
-    let reply = exchange.reply();
     FailedRequest {
         id: part(|request| request.head.request_id),
         method: part(|request| request.head.method),
@@ -155,13 +202,13 @@ fn describe(
             view.map(|request| request.head.target).unwrap_or_default(),
         )),
         mount: part(|request| request.head.mount),
-        route: exchange.route.as_deref().map(str::to_owned),
+        route: ended.route.as_deref().map(str::to_owned),
         client: part(|request| request.head.client),
-        attempts,
+        attempts: u32::from(ended.attempts),
         received_unix_us: unix_us().saturating_sub(since(now_us)),
-        handed_out_us: (reply.handed_out_us != 0).then(|| since(reply.handed_out_us)),
-        started_us: started_us.filter(|&started| started != 0).map(since),
-        answered_us: reply.has_head.then_some(u64::from(reply.app_us)),
+        handed_out_us: (ended.handed_out_us != 0).then(|| since(ended.handed_out_us)),
+        started_us: ended.started_us.filter(|&started| started != 0).map(since),
+        answered_us: ended.answered_us,
         failed_us: since(now_us),
         outcome,
         status: u32::from(status),

@@ -1,5 +1,6 @@
 //! The pool with workers that are played by the test.
 
+mod late;
 mod tunnel;
 mod vigil;
 

@@ -9,13 +9,13 @@ use std::task::Waker;
 use bytes::Bytes;
 use trivet_core::dispatch::ServiceTime;
 use trivet_wire::claim::SLOTS;
-use trivet_wire::control::Raised;
+use trivet_wire::control::{Outcome, Raised};
 use trivet_wire::frames::{
     Flags, FrameError, Header, Kind, NO_SLOT, TrailersView, address_request, check_hello,
     put_frame, read_amount, read_close, read_failed, read_file_part,
 };
 
-use super::report::RaisedReport;
+use super::report::{Ended, EndedRequests, RaisedReport};
 use super::standstill::Standstill;
 use super::{Capacity, push_content};
 use crate::claim_map::ClaimMap;
@@ -67,6 +67,8 @@ pub(crate) struct Worker {
     pub(super) standstill: Standstill,
     /// What the app raised since the last look.
     raised: Vec<RaisedReport>,
+    /// What was answered lately: the app may go on, and fail.
+    ended: EndedRequests,
     out: VecDeque<Outgoing>,
     waker: Option<Waker>,
 }
@@ -100,6 +102,7 @@ impl Worker {
             last_look: super::rescue::Look::default(),
             standstill: Standstill::default(),
             raised: Vec::new(),
+            ended: EndedRequests::default(),
             out: VecDeque::new(),
             waker: None,
         }
@@ -344,6 +347,9 @@ impl Worker {
             .slot_mut(header.slot)
             .filter(|held| held.number == header.request)
         else {
+            if header.kind == Kind::Failed {
+                self.take_late(header.request, payload)?;
+            }
             return Ok(());
         };
         let exchange = Arc::clone(&held.exchange);
@@ -405,6 +411,8 @@ impl Worker {
             _ => return Err(FrameError::Kind(header.kind as u8)),
         }
         if ended {
+            let started_us = self.claim.page().running_since(header.slot, header.request);
+            self.ended.remember(header.request, &exchange, started_us);
             self.finish(header);
         } else {
             self.give_credit(header, &exchange, memory);
@@ -477,22 +485,41 @@ impl Worker {
         exchange: &Arc<Exchange>,
         payload: &[u8],
     ) -> Result<Raised, FrameError> {
-        let view = read_failed(payload)?;
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let raised = Raised {
-            error: text(view.error),
-            place: text(view.place),
-            trace: text(view.trace),
-        };
-        if !view.trace.is_empty() {
+        let raised = read_raised(payload)?;
+        if !raised.trace.is_empty() {
             let page = self.claim.page();
-            self.raised.push(RaisedReport {
-                exchange: Arc::clone(exchange),
-                started_us: page.running_since(header.slot, header.request),
-                raised: raised.clone(),
-            });
+            let started_us = page.running_since(header.slot, header.request);
+            let ended = Ended::new(header.request, exchange, started_us);
+            let place = *exchange.place.lock();
+            if !place.is_told {
+                let outcome = match exchange.is_answered() {
+                    _ if place.is_cancelled => Outcome::Gone,
+                    true => Outcome::Cut,
+                    false => Outcome::Answered,
+                };
+                self.raised.push(RaisedReport {
+                    ended,
+                    outcome,
+                    raised: raised.clone(),
+                });
+            }
         }
         Ok(raised)
+    }
+
+    /// What the app raised behind its answer; of one that is long over nothing is known.
+    fn take_late(&mut self, number: u64, payload: &[u8]) -> Result<(), FrameError> {
+        let raised = read_raised(payload)?;
+        if !raised.trace.is_empty()
+            && let Some(ended) = self.ended.take(number)
+        {
+            self.raised.push(RaisedReport {
+                ended,
+                outcome: Outcome::Whole,
+                raised,
+            });
+        }
+        Ok(())
     }
 
     /// What was noted for the supervisor.
@@ -582,6 +609,16 @@ impl Worker {
         );
         self.wake();
     }
+}
+
+fn read_raised(payload: &[u8]) -> Result<Raised, FrameError> {
+    let view = read_failed(payload)?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Ok(Raised {
+        error: text(view.error),
+        place: text(view.place),
+        trace: text(view.trace),
+    })
 }
 
 /// Whether a `Response` accepts a WebSocket instead of refusing it.

@@ -11,7 +11,7 @@ use crate::pool::Pool;
 
 /// A handshake that a worker has started.
 fn started(pool: &Pool, worker: &Worker) -> (Arc<Exchange>, Handed) {
-    let frame = exchange(b"GET").frame.clone();
+    let frame = exchange(b"GET").frame.to_vec();
     let upgrade = Exchange::new(frame, None, 1, false, Waker::noop().clone()).of_upgrade();
     let upgrade = Arc::new(upgrade);
     pool.submit(&upgrade).unwrap();
@@ -60,7 +60,7 @@ fn tunnels_spread_over_workers() {
     let workers = [add_worker(&pool, 1, 9), add_worker(&pool, 2, 9)];
     let mut counts = [0, 0];
     for _ in 0..6 {
-        let frame = exchange(b"GET").frame.clone();
+        let frame = exchange(b"GET").frame.to_vec();
         let upgrade = Exchange::new(frame, None, 1, false, Waker::noop().clone()).of_upgrade();
         let upgrade = Arc::new(upgrade);
         pool.submit(&upgrade).unwrap();
