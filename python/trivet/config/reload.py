@@ -54,6 +54,21 @@ class Reload(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ),
     ] = (".git", ".venv", "__pycache__", "node_modules")
 
+    surge: Annotated[
+        int | None,
+        Option(
+            doc="New workers of an app that a reload starts at a time, beside the present ones; "
+            "fewer where memory has no room for them.",
+            why="One at a time needs memory for one more worker only. With `all`, the new code "
+            "takes over from the old in one step.",
+            flag="--reload-surge",
+            minimum=1,
+            maximum=1024,
+            none="all",
+            applies="reload",
+        ),
+    ] = 1
+
     touch: Annotated[
         Path | None,
         Option(

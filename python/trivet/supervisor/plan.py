@@ -142,6 +142,7 @@ def _app_plan(configured: ConfiguredApp, app: Discovered) -> AppPlan:
             folder=settings.chdir,
             threads=server.threads,
             max_workers=server.max_workers or 0,
+            surge=settings.reload.surge,
             lifetime=LifetimePlan(
                 max_requests=server.max_requests,
                 max_requests_jitter=server.max_requests_jitter,

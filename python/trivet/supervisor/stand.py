@@ -24,8 +24,10 @@ from trivet.supervisor.control.desk import Desk, Standing
 from trivet.supervisor.control.server import ControlServer, ControlSocketError
 from trivet.supervisor.control.snapshot import Snapshot
 from trivet.supervisor.deaths import Death, OutOfMemoryCounter, death_from_status, ended_children
-from trivet.supervisor.fleet.fleet import LOOP_CAPACITY
-from trivet.supervisor.fleet.gauge import Gauge, Running
+from trivet.supervisor.fleet.gauge import Gauge, Running, memory
+from trivet.supervisor.fleet.machine import free_memory
+from trivet.supervisor.fleet.plan import LOOP_CAPACITY, FleetPlan
+from trivet.supervisor.fleet.surge import surge
 from trivet.supervisor.incidents.box import BlackBox
 from trivet.supervisor.output import OutputCollector
 from trivet.supervisor.overdue.requests import sighted
@@ -470,11 +472,19 @@ class Stand:
                 self._desk.on_edge_status(message)
 
     def _measure(self, gauge: Gauge, load: control.Load | None) -> None:
-        running = [
-            Running(number, worker.app, worker.process.pid, shares=False)
+        self._events.append(gauge.look(time.monotonic(), self._running(), load))
+
+    def _running(self) -> list[Running]:
+        """List the worker processes; those that were forked share memory with each other."""
+        return [
+            Running(
+                number,
+                worker.app,
+                worker.process.pid,
+                shares=isinstance(worker.process, spawn.ForkedProcess),
+            )
             for number, worker in self._workers.items()
         ]
-        self._events.append(gauge.look(time.monotonic(), running, load))
 
     def _read_worker(self, number: int, worker: spawn.WorkerProcess) -> None:
         try:
@@ -564,11 +574,26 @@ class Stand:
         self._events.append(
             on.ConfigurationRead(
                 action.because,
-                tuple(app.fleet for app in plan.apps),
+                tuple(self._with_surge(number, app) for number, app in enumerate(plan.apps)),
                 tasks=tuple(task.terms for task in plan.tasks),
                 changes_edge=plan.edge_config != self._edge_config,
             )
         )
+
+    def _with_surge(self, number: int, app: AppPlan) -> FleetPlan:
+        """Have no more new workers at once than there is memory for, now, for each of the apps."""
+        free = free_memory()
+        sizes = [memory(each) for each in self._running() if each.app == number]
+        found = surge(
+            app.fleet.surge,
+            self.snapshot().apps[number].wanted,
+            free_memory=None if free is None else free // len(self._plan.apps),
+            worker_memory=max(sizes, default=0),
+        )
+        if found.remark:
+            name = f"{app.fleet.name}: " if app.fleet.name else ""
+            self._say(do.Say(name + found.remark, "warning"))
+        return dataclasses.replace(app.fleet, surge=found.workers)
 
     def _reconfigure_edge(self, action: do.ReconfigureEdge) -> None:
         plan = self._renewed.plan if self._renewed else self._plan

@@ -2,9 +2,10 @@
 
 A *seat* is a place for one serving worker; a worker sits on a seat from its start on. A worker
 that dies without having been told to is replaced on its seat, after a wait that doubles
-(`backoff`). A *rollout* loads a worker for every seat beside the present ones and then changes
-them over; where one of its workers fails to load, all of them are stopped, and the present ones
-go on. Until the app's first worker serves, a failure means that the app `cannot_start`.
+(`backoff`). A *rollout* loads a batch of workers beside the present ones, changes those seats over
+together, and goes on with the next batch; where a worker of the first one fails to load, all of
+them are stopped, and the present ones go on. Until the app's first worker serves, a failure means
+that the app `cannot_start`.
 
 Like `policy`, which calls it, a fleet has neither clock nor I/O: it returns the actions to carry
 out.
@@ -18,7 +19,7 @@ from trivet.supervisor import actions as do
 from trivet.supervisor import events as on
 from trivet.supervisor.control.snapshot import FleetFacts, WorkerFacts
 from trivet.supervisor.deaths import Death
-from trivet.supervisor.fleet.plan import FleetPlan
+from trivet.supervisor.fleet.plan import LOOP_CAPACITY, FleetPlan
 from trivet.supervisor.fleet.roster import Rollout, Roster, Seat, StandState, Worker, WorkerState
 from trivet.supervisor.fleet.upkeep import Recycle, Remark, Resize, Upkeep
 from trivet.supervisor.overdue.requests import Overdues
@@ -27,10 +28,6 @@ from trivet.wire.worker_control import Loaded, LoadFailure
 
 STOP_S = 2.0
 """What a process gets to exit when nothing is in flight on it any more."""
-
-LOOP_CAPACITY = 100
-"""Requests that one event loop runs at once: enough to keep it busy while they wait, few enough
-that none of them waits long for its turn."""
 
 LOST_S = 1.0
 """How long a worker that the edge has lost may live on: a dead one is reaped long before."""
@@ -129,7 +126,7 @@ class Fleet:
                 actions.append(self._start_worker(seat, now))
         for worker in list(self._roster.workers.values()):
             if worker.deadline is not None and worker.deadline <= now:
-                actions += self._overdue(worker, now)
+                actions += self._end_patience(worker, now)
         return actions + self._overdues.tick(now)
 
     def offer_all(self, now: float) -> Actions:
@@ -151,17 +148,23 @@ class Fleet:
         return actions
 
     def begin_rollout(self, because: str, plan: FleetPlan, now: float) -> Actions:
-        """Load new workers beside the present ones, to replace them all at once.
+        """Load new workers beside the present ones, as many at once as the plan says.
 
-        The fleet goes by the new plan once they serve, the number of its workers included.
+        The fleet goes by the new plan once the first of them serve, and has as many workers as it
+        says once all of them do.
         """
-        self._rollout = Rollout(because, now, self._roster.next_generation(), plan)
-        actions: Actions = []
-        for seat in self._roster.seats:
-            worker = self._new_worker(seat, self._rollout.generation, now, plan)
-            self._rollout.members.append(worker)
-            actions.append(do.StartWorker(worker.number, self._app, worker.generation))
-        return actions
+        seats = self._roster.seats
+        self._rollout = Rollout(
+            because=because,
+            started=now,
+            generation=self._roster.next_generation(),
+            plan=plan,
+            surge=len(seats) if plan.surge is None else plan.surge,
+            rest=list(seats),
+            before=self.plan,
+            serving_since=self._serving_since,
+        )
+        return self._start_batch(self._rollout, now)
 
     def change_seats(self, event: on.WorkersAsked, now: float) -> Actions:
         """Make room for more workers, or for fewer; one always stays."""
@@ -169,7 +172,7 @@ class Fleet:
         present = len(self._roster.seats)
         wanted = max(1, present + event.change if event.count is None else event.count)
         for _ in range(wanted - present):
-            actions.append(self._start_worker(self._roster.add_seat(), now))
+            actions.append(self._start_on_new_seat(now))
         for _ in range(present - wanted):
             actions += self._remove_seat(now)
         self._upkeep.keep_at_least(wanted)
@@ -186,9 +189,8 @@ class Fleet:
         capacity = LOOP_CAPACITY if is_loop else self.plan.threads
         match self._upkeep.decide(serving, use, event, capacity, now):
             case Recycle(worker, because):
-                successor = self._new_worker(worker.seat, self._roster.generation, now)
-                worker.seat.because, worker.seat.successor = because, successor
-                return [do.StartWorker(successor.number, self._app, successor.generation)]
+                worker.seat.because = because
+                return [self._start_successor(worker.seat, now)]
             case Resize(change, because):
                 return self._resize(change, because, now)
             case Remark(text):
@@ -198,7 +200,7 @@ class Fleet:
 
     def _resize(self, change: int, because: str, now: float) -> Actions:
         if change > 0:
-            actions: Actions = [self._start_worker(self._roster.add_seat(), now)]
+            actions: Actions = [self._start_on_new_seat(now)]
         else:
             actions = self._remove_seat(now)
         number = count(len(self._roster.seats), "worker")
@@ -212,6 +214,8 @@ class Fleet:
                 self._rollout.members.remove(worker)
             actions += self._retire(worker, now)
         seat.worker = seat.successor = None
+        if self._rollout and seat in self._rollout.rest:
+            self._rollout.rest.remove(seat)
         return [*actions, *self._try_changeover(now)]
 
     def begin_stop(self) -> None:
@@ -325,9 +329,7 @@ class Fleet:
             return [self._say(text, "error")]
         actions: Actions = [self._say(f"{text}; the worker is replaced", "error")]
         if seat.worker is worker and not seat.successor:
-            seat.successor = self._new_worker(seat, self._roster.generation, now)
-            number, generation = seat.successor.number, seat.successor.generation
-            actions.append(do.StartWorker(number, self._app, generation))
+            actions.append(self._start_successor(seat, now))
         # What waits behind a silent one would never be begun; any other may go on meanwhile.
         return [*actions, *(self._retire(worker, now) if worker.is_silent else [])]
 
@@ -336,10 +338,10 @@ class Fleet:
         seat = successor.seat
         stuck, seat.worker, seat.successor = seat.worker, successor, None
         actions = self._offer(successor, now)
-        if seat.because and stuck:
-            text = f"worker {stuck.number} is recycled {seat.because}"
+        because, seat.because = seat.because, ""
+        if because and stuck and stuck.number in self._roster.workers:
+            text = f"worker {stuck.number} is recycled {because}"
             actions.append(self._say(f"{text}: worker {successor.number} takes over"))
-            seat.because = ""
         if stuck is None or stuck.number not in self._roster.workers:
             return actions
         return [*actions, *(self._kill(stuck) if stuck.is_silent else self._retire(stuck, now))]
@@ -359,20 +361,34 @@ class Fleet:
         if worker.seat.worker is not worker:
             return [self._say(who, "warning")]
         if worker.seat.successor:
-            worker.seat.worker, worker.seat.successor = worker.seat.successor, None
-            return [self._say(who, "error"), *self._offer(worker.seat.worker, now)]
+            return [self._say(who, "error"), *self._promote(worker.seat.successor, now)]
         delay = self._retry(worker, now)
         return [self._say(f"{who}; another starts in {delay:.1f} s", "error")]
 
     def _start_worker(self, seat: Seat, now: float) -> do.Action:
-        worker = self._new_worker(seat, self._roster.generation, now)
-        seat.worker, seat.retry_at = worker, None
+        """Start a worker on a seat that has none, or none that lives."""
+        seat.worker, seat.retry_at = self._new_worker(seat, now), None
+        return self._started(seat.worker)
+
+    def _start_on_new_seat(self, now: float) -> do.Action:
+        """Make room for one more. A rollout that could still fail comes to it in its turn."""
+        seat = self._roster.add_seat()
+        if self._rollout and not self._rollout.serves:
+            self._rollout.rest.append(seat)
+        return self._start_worker(seat, now)
+
+    def _start_successor(self, seat: Seat, now: float) -> do.Action:
+        """Start a worker that takes the seat over once it has loaded."""
+        seat.successor = self._new_worker(seat, now)
+        return self._started(seat.successor)
+
+    def _started(self, worker: Worker) -> do.StartWorker:
         return do.StartWorker(worker.number, self._app, worker.generation)
 
-    def _new_worker(
-        self, seat: Seat, generation: int, now: float, plan: FleetPlan | None = None
-    ) -> Worker:
-        plan = plan or self.plan
+    def _new_worker(self, seat: Seat, now: float, rollout: Rollout | None = None) -> Worker:
+        """Enter a worker, of a rollout or of the generation that serves."""
+        generation = rollout.generation if rollout else self._roster.generation
+        plan = rollout.plan if rollout else self.plan
         worker = self._roster.new_worker(self._stand.next_worker(), seat, generation, now)
         worker.deadline = now + plan.load_s
         worker.lifetime = plan.lifetime.draw(self._random)
@@ -441,7 +457,8 @@ class Fleet:
         worker.state, worker.deadline = WorkerState.STOPPING, deadline
         return [do.StopWorker(worker.number)]
 
-    def _overdue(self, worker: Worker, now: float) -> Actions:
+    def _end_patience(self, worker: Worker, now: float) -> Actions:
+        """A worker has been in its state for too long."""
         if worker.state is WorkerState.DRAINING and worker.is_stuck:
             return self._kill(worker)
         if worker.state is WorkerState.DRAINING:
@@ -457,34 +474,64 @@ class Fleet:
 
     # Rollouts
 
+    def _start_batch(self, rollout: Rollout, now: float) -> Actions:
+        """Start the next workers of a rollout; where none is left to replace, it is done."""
+        rollout.members = []
+        while rollout.rest and len(rollout.members) < rollout.surge:
+            seat = rollout.rest.pop(0)
+            # One that died meanwhile has been replaced by the new code already.
+            is_new = seat.worker is not None and seat.worker.generation == rollout.generation
+            if not is_new:
+                rollout.members.append(self._new_worker(seat, now, rollout))
+        if not rollout.members:
+            return self._finish_rollout(rollout, now)
+        return [self._started(worker) for worker in rollout.members]
+
     def _try_changeover(self, now: float) -> Actions:
+        """Let a batch serve once all of it could, and go on with the next one."""
         rollout = self._rollout
         if not rollout or not rollout.is_loaded:
             return []
-        self._rollout = None
-        self._serving_since = now
+        if not rollout.members:
+            return self._start_batch(rollout, now)
         actions: Actions = []
         retiring: list[Worker] = []
         for worker in rollout.members:
             seat = worker.seat
             retiring += [each for each in (seat.worker, seat.successor) if each]
-            seat.worker, seat.successor, seat.retry_at = worker, None, None
+            seat.worker, seat.successor, seat.retry_at, seat.because = worker, None, None, ""
             actions += self._offer(worker, now)
         for worker in retiring:
             actions += self._retire(worker, now)
-        actions.append(do.EndGeneration(self._app, self._roster.generation))
-        self._roster.generation = rollout.generation
-        said = self._say(f"{rollout.because}: reloaded in {now - rollout.started:.2f} s")
-        self.outcome = do.ReloadEnded(is_done=True, text=said.text, failure=None)
-        return [*actions, said, *self._go_by(rollout, now)]
+        if not rollout.serves:
+            self._go_by(rollout, now)
+        return [*actions, *self._start_batch(rollout, now)]
 
-    def _go_by(self, rollout: Rollout, now: float) -> Actions:
-        """Take the plan of a rollout that is done; a number that did not change stays scaled."""
-        before, self.plan = self.plan, rollout.plan
+    def _go_by(self, rollout: Rollout, now: float) -> None:
+        """Take the plan of a rollout whose first workers serve: new ones are of its kind."""
+        rollout.serves = True
+        rollout.old_generation, self._roster.generation = (
+            self._roster.generation,
+            rollout.generation,
+        )
+        self.plan, self._serving_since = rollout.plan, now
         self.loaded = next((each.loaded for each in rollout.members if each.loaded), self.loaded)
         self._overdues.folder = self.plan.folder
+
+    def _finish_rollout(self, rollout: Rollout, now: float) -> Actions:
+        """All of the new workers serve."""
+        self._rollout = None
+        if not rollout.serves:
+            self._go_by(rollout, now)
+        said = self._say(f"{rollout.because}: reloaded in {now - rollout.started:.2f} s")
+        self.outcome = do.ReloadEnded(is_done=True, text=said.text, failure=None)
+        ended = do.EndGeneration(self._app, rollout.old_generation)
+        return [ended, said, *self._follow_number(rollout, now)]
+
+    def _follow_number(self, rollout: Rollout, now: float) -> Actions:
+        """Have as many workers as a new plan says; a number that did not change stays scaled."""
+        before, workers = rollout.before, self.plan.workers
         limits = before.workers, before.max_workers
-        workers = self.plan.workers
         if limits == (workers, self.plan.max_workers):
             return []
         self._upkeep = Upkeep(least=workers, most=max(workers, self.plan.max_workers))
@@ -493,7 +540,7 @@ class Fleet:
         return self.change_seats(on.WorkersAsked(count=workers), now)
 
     def _end_rollout(self, now: float) -> Actions:
-        """Give the new workers up; the present ones go on."""
+        """Give the new workers up that do not serve yet; the present ones go on."""
         rollout, self._rollout = self._rollout, None
         if rollout is None:
             return []
@@ -501,12 +548,21 @@ class Fleet:
         for worker in rollout.members:
             if worker.state is not WorkerState.STOPPING:
                 actions += self._stop_worker(worker, now + STOP_S)
-        actions.append(do.EndGeneration(self._app, rollout.generation))
-        since = self._time_of_day(self._serving_since)
-        text = f"{rollout.because}: not loaded, still serving the version of {since}"
-        said = self._say(text, "error")
+        since = self._time_of_day(rollout.serving_since)
+        text = f"not loaded, still serving the version of {since}"
+        useless = rollout.generation
+        if rollout.serves:
+            useless = rollout.old_generation
+            old = sum(1 for seat in self._roster.seats if self._is_old(seat))
+            text = f"{count(old, 'worker')} of {len(self._roster.seats)} could not be replaced"
+            text += f", still serving the version of {since}: reload again"
+        actions.append(do.EndGeneration(self._app, useless))
+        said = self._say(f"{rollout.because}: {text}", "error")
         self.outcome = do.ReloadEnded(is_done=False, text=said.text, failure=rollout.failure)
         return [*actions, said]
+
+    def _is_old(self, seat: Seat) -> bool:
+        return seat.worker is not None and seat.worker.generation != self._roster.generation
 
     # What is said
 

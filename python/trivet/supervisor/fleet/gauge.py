@@ -59,7 +59,7 @@ class Gauge:
             by_app[each.app][each.number] = WorkerUse(
                 requests=seen.requests,
                 busy_cpus=(seen.cpu_s - last.cpu_s) / seconds,
-                memory=_memory(each),
+                memory=memory(each),
                 in_flight=loads[each.number].in_flight if each.number in loads else 0,
             )
         oldest = {each.app: each.oldest_wait_us for each in load.apps} if load else {}
@@ -87,7 +87,8 @@ def _see(
     return _Seen(cpu_s, last.requests, last.waited_us)
 
 
-def _memory(worker: Running) -> int:
+def memory(worker: Running) -> int:
+    """Return the bytes of memory that a worker costs."""
     if worker.shares:
         return machine.proportional_bytes(worker.pid)
     return machine.resident_bytes(worker.pid)

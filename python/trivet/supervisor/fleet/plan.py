@@ -5,6 +5,10 @@ from pathlib import Path
 
 from trivet.supervisor.fleet.lifetime import LifetimePlan
 
+LOOP_CAPACITY = 100
+"""Requests that one event loop runs at once: enough to keep it busy while they wait, few enough
+that none of them waits long for its turn."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FleetPlan:
@@ -25,6 +29,8 @@ class FleetPlan:
     """Requests that a worker runs at once, where it has no event loop."""
     max_workers: int = 0
     """Above `workers`, the number follows what there is to do."""
+    surge: int | None = None
+    """New workers that a rollout starts at once; `None` for as many as there are seats."""
     lifetime: LifetimePlan = field(default_factory=LifetimePlan)
 
     @property

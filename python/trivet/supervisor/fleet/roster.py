@@ -100,16 +100,29 @@ class Worker:
         return self.state in (WorkerState.SERVING, WorkerState.DRAINING, WorkerState.LOST)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Rollout:
-    """Workers that load new code, to replace the present ones all at once."""
+    """Workers that load new code, to replace the present ones: so many at once, batch by batch."""
 
     because: str
     started: float
     generation: int
     plan: FleetPlan
-    """What they are started from, and what the fleet goes by once they serve."""
+    """What they are started from, and what the fleet goes by once the first of them serve."""
+    surge: int
+    """How many of them load at a time."""
+    rest: list[Seat]
+    """Seats whose turn is still to come."""
+    before: FleetPlan
+    """What the fleet went by before it."""
+    serving_since: float
+    """Since when the version before it serves."""
     members: list[Worker] = field(default_factory=list)
+    """The batch that loads, and changes over together."""
+    serves: bool = False
+    """Whether a batch of it serves: then there is no way back."""
+    old_generation: int = 0
+    """The one that it replaces, once a batch of it serves."""
     failure: LoadFailure | None = None
     """Why one of them did not load the app."""
 
