@@ -63,6 +63,14 @@ BLOB = bytes(range(256)) * (100 * 4096)
 """
     + APP
 )
+GROWS = """
+def app(environ, start_response):
+    if environ["PATH_INFO"] == "/grow":
+        HELD.append(bytearray(b"x") * (120 << 20))
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [str(os.getpid()).encode()]
+    return serve(environ, start_response)
+"""
 THREAD = """import threading
 poller = threading.Thread(target=threading.Event().wait, daemon=True, name="poller")
 
@@ -102,6 +110,16 @@ def test_workers_are_forked_of_one_import_and_belong_to_the_supervisor(serve: Se
     for pid, (imported, _, parent, session, _) in found.items():
         assert (imported, parent, session) == (str(server), str(stand.process.pid), pid)
     assert sorted(map(int, found)) == stand.children("worker")
+
+
+def test_memory_that_is_shared_does_not_count_for_each(serve: Serve) -> None:
+    """Every worker has the 100 MiB of the import in its RSS, and only a part of them is its own."""
+    app = BIG + "\nHELD = []\nserve = app\n" + GROWS
+    stand = serve(app, "--workers", "3", "--max-memory", "100m", *QUIET)
+    answers(stand, 3)
+    grown = int(stand.get("/grow").text)
+    wait_until(lambda: grown not in stand.children("worker"), stand.describe)
+    assert stand.err.text().count("is recycled") == 1
 
 
 def test_each_worker_has_random_numbers_and_output_of_its_own(serve: Serve) -> None:

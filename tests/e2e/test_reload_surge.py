@@ -73,7 +73,11 @@ def test_a_later_one_that_does_not_load_is_told_and_the_next_reload_mends_it(
     serve: Serve, project: Project
 ) -> None:
     stand = begin(serve, project)
-    once = "import pathlib\nif pathlib.Path('seen').exists():\n    1 / 0\npathlib.Path('seen').touch()\n"
+    once = (
+        "import pathlib\n"
+        "if pathlib.Path('seen').exists():\n    1 / 0\n"
+        "pathlib.Path('seen').touch()\n"
+    )
     project.write({"app.py": once + APP.replace("old", "new")})
     ended = project.run("reload")
     assert (ended.code, "2 workers of 3 could not be replaced" in ended.err) == (3, True), ended
