@@ -66,7 +66,8 @@ def test_a_first_one_that_does_not_load_leaves_all_as_it_was(
     old = stand.children("worker")
     project.write({"app.py": "1 / 0\n"})
     assert project.run("reload").code == 3
-    assert (stand.children("worker"), stand.get("/").text) == (old, "old")
+    wait_until(lambda: stand.children("worker") == old, stand.describe)
+    assert stand.get("/").text == "old"
 
 
 def test_a_later_one_that_does_not_load_is_told_and_the_next_reload_mends_it(
