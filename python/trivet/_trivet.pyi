@@ -28,6 +28,38 @@ def run_edge(control_fd: int) -> int:
 def check_edge_config(document: bytes) -> None:
     """Raise `ValueError` where the document is not an edge configuration."""
 
+def check_pattern(kind: str, text: str) -> list[str]:
+    """Check a pattern of a route and return the names in it.
+
+    Args:
+        kind: `host`, `path`, `regex` or `value`.
+        text: As it was written.
+
+    Raises:
+        ValueError: What is wrong; completes "`option` …".
+    """
+
+def check_template(kind: str, text: str, names: list[str]) -> None:
+    """Check a `location` or a `path` that may use `names`.
+
+    Raises:
+        ValueError: As above.
+    """
+
+def unreachable_route(document: bytes) -> tuple[str, str] | None:
+    """Return the name of a route that no request reaches, and of the one that is why.
+
+    Raises:
+        ValueError: The document is not an edge configuration, or a route has a bad part.
+    """
+
+def explain_request(document: bytes, request: bytes) -> bytes:
+    """Return the way of a request through the routes; both are JSON, see `trivet.wire.routes`.
+
+    Raises:
+        ValueError: One of them is not what it should be.
+    """
+
 def decode_frame(data: bytes) -> tuple[str, int] | None:
     """Return the first frame as JSON, and its bytes; `None` while it is not complete."""
 

@@ -62,13 +62,17 @@ def test_the_edge_accepts_whatever_the_settings_do(bound: str, tmp_path: Path) -
         and each.section != "task"
     }
     assert len(bounds) > 10
-    lines = [f"{path} = {json.dumps(value)}\n" for path, value in bounds.items()]
-    # The options of a row are written in a row.
-    lines.sort(key=lambda line: line.startswith("route."))
-    own = [line.removeprefix("route.") for line in lines if line.startswith("route.")]
-    others = lines[: len(lines) - len(own)]
-    rows = ["[[route]]\n", 'path = "/"\n', *own]
-    (tmp_path / "trivet.toml").write_text("".join([*others, *rows]))
+    rows = {"route": 'path = "/"\n', "static": 'path = "/static/"\nfolder = "."\n'}
+    tables = {name: [f"[[{name}]]\n", needed] for name, needed in rows.items()}
+    top = []
+    for path, value in bounds.items():
+        section, _, name = path.partition(".")
+        if section in tables:
+            tables[section].append(f"{name} = {json.dumps(value)}\n")
+        else:
+            top.append(f"{path} = {json.dumps(value)}\n")
+    lines = [*top, *(line for table in tables.values() for line in table)]
+    (tmp_path / "trivet.toml").write_text("".join(lines))
     settings = load({}, {}, tmp_path, Platform(cpus=2, cpus_because="two")).settings
     config = to_edge_config(settings, [], apps=[("app:app", settings)])
     _trivet.check_edge_config(config.to_json())

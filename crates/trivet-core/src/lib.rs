@@ -9,6 +9,8 @@
 //!
 //! Nothing that comes from outside may panic here; the property tests at the
 //! bottom of each module and `tests/vectors.rs` hold the crate to that.
+//!
+//! Length: one file per decision, so that `ls` is its map.
 
 #![forbid(unsafe_code)]
 
@@ -29,6 +31,7 @@ pub mod media_type;
 pub mod problem;
 pub mod range;
 pub mod retry;
+pub mod route;
 pub mod websocket;
 
 pub use problem::Problem;

@@ -5,7 +5,7 @@
 
 mod page;
 
-pub use page::{PageFormat, page};
+pub use page::{PageFormat, page, status_page};
 
 /// A reason for the edge to answer instead of the app.
 ///
@@ -37,12 +37,16 @@ pub enum Problem {
     InsufficientStorage,
     /// A fault of the edge itself.
     Internal,
+    /// A method that the thing asked for does not have.
+    MethodNotAllowed,
     /// The authority is none of this connection's.
     MisdirectedRequest,
     /// No route matches.
     NotFound,
     /// A method or transfer coding the edge does not implement.
     NotImplemented(&'static str),
+    /// A condition of the request does not hold.
+    PreconditionFailed,
     /// The request's time was over before a worker had room for it.
     QueueDeadline,
     /// The app's queue is full.
@@ -51,6 +55,8 @@ pub enum Problem {
     QueueTimeout,
     /// The request killed several workers and is not tried again.
     Quarantined,
+    /// No part of the file is in the range asked for.
+    RangeNotSatisfiable,
     /// The request did not arrive in time.
     RequestTimeout,
     /// The client, or all clients together, hold too many connections.
@@ -166,7 +172,7 @@ impl Problem {
     }
 
     /// One of each variant, for tables that must be complete.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 28] = [
         Self::AppFailed,
         Self::AppTimeout,
         Self::AppUnavailable,
@@ -179,13 +185,16 @@ impl Problem {
         Self::FieldsTooLarge("The request head is too large."),
         Self::InsufficientStorage,
         Self::Internal,
+        Self::MethodNotAllowed,
         Self::MisdirectedRequest,
         Self::NotFound,
         Self::NotImplemented("The request asks for something this server does not implement."),
+        Self::PreconditionFailed,
         Self::QueueDeadline,
         Self::QueueFull,
         Self::QueueTimeout,
         Self::Quarantined,
+        Self::RangeNotSatisfiable,
         Self::RequestTimeout,
         Self::TooManyConnections,
         Self::UpgradeRequired,
@@ -221,11 +230,15 @@ impl Problem {
                 "The server has no room for the request content at the moment."),
             Self::Internal => Facts::new(500, "proxy_internal_error", "edge.internal", Internal, true,
                 "The server met an unexpected error."),
+            Self::MethodNotAllowed => Facts::new(405, "http_request_error", "edge.method_not_allowed", Downstream, false,
+                "What is at this address can only be read."),
             Self::MisdirectedRequest => Facts::new(421, "http_request_error", "edge.misdirected_request", Downstream, false,
                 "This connection does not serve the requested host."),
             Self::NotFound => Facts::new(404, "http_request_error", "edge.not_found", Downstream, false,
                 "There is nothing at this address."),
             Self::NotImplemented(_) => Facts::new(501, "http_request_error", "edge.not_implemented", Downstream, true, ""),
+            Self::PreconditionFailed => Facts::new(412, "http_request_error", "edge.precondition_failed", Downstream, false,
+                "What is at this address is not in the state that the request expects."),
             Self::QueueDeadline => Facts::new(504, "connection_timeout", "app.queue_deadline", Upstream, false,
                 "The application was too busy to start on the request in time."),
             Self::QueueFull => Facts::new(503, "connection_limit_reached", "app.queue_full", Upstream, false,
@@ -234,6 +247,8 @@ impl Problem {
                 "The application was too busy to start on the request. Please try again shortly."),
             Self::Quarantined => Facts::new(500, "http_request_denied", "app.quarantined", Upstream, false,
                 "The application failed on this request more than once."),
+            Self::RangeNotSatisfiable => Facts::new(416, "http_request_error", "edge.range_not_satisfiable", Downstream, false,
+                "No part of the file is in the range asked for."),
             Self::RequestTimeout => Facts::new(408, "http_request_error", "edge.request_timeout", Downstream, true,
                 "The request took too long to arrive."),
             Self::TooManyConnections => Facts::new(503, "http_request_denied", "edge.too_many_connections", Downstream, true,

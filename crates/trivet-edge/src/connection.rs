@@ -14,6 +14,7 @@ mod linger;
 mod log;
 mod problem;
 mod relay;
+mod route;
 mod tunnel;
 mod upload;
 mod websocket;
@@ -35,6 +36,7 @@ use crate::shared::{Admission, Shared};
 use crate::stream::Stream;
 use crate::watch::Watch;
 use log::Record;
+use route::Way;
 
 /// Where a connection was accepted.
 #[derive(Debug)]
@@ -59,6 +61,8 @@ pub struct Connection {
     buf: Vec<u8>,
     head: Head,
     admitted: Admitted,
+    /// What the routes say of the present request.
+    way: Way,
     /// Where the present request ends in `buf`, as far as it lies there.
     request_end: usize,
     out: Vec<u8>,
@@ -108,6 +112,7 @@ impl Connection {
             buf: Vec::new(),
             head: Head::default(),
             admitted: Admitted::default(),
+            way: Way::default(),
             request_end: 0,
             out: Vec::new(),
             admission,

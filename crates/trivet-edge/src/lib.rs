@@ -2,6 +2,8 @@
 //!
 //! A plain library: the supervisor's process calls [`run`] through the Python
 //! module. What it decides by rules alone stands in `trivet-core`.
+//!
+//! Length: one file per part of the web server, so that `ls` is its map.
 
 pub mod access_log;
 pub mod claim_map;
@@ -16,6 +18,7 @@ mod load;
 mod mount;
 pub mod pool;
 mod request_id;
+pub mod routing;
 mod run;
 mod settings;
 pub mod shared;

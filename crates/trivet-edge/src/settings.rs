@@ -18,6 +18,7 @@ use trivet_wire::edge_config::{self, EdgeConfig, EdgeConfigError, Underscores};
 use crate::access_log::{AccessLog, Logs};
 use crate::mount::Mounts;
 use crate::pool::Pool;
+use crate::routing::{RouteError, Routes};
 use crate::spool::SpoolFolder;
 
 /// Why the edge cannot work with a configuration.
@@ -40,49 +41,12 @@ pub(crate) enum SetupError {
     /// What an edge that runs cannot change.
     #[error("{0} cannot change while the edge runs")]
     Fixed(&'static str),
+    /// A route has a part that cannot be used.
+    #[error(transparent)]
+    Route(#[from] RouteError),
     /// A trusted proxy is not an address or network.
     #[error("trusted proxies: {0}")]
     TrustedProxies(String),
-}
-
-/// A policy by path, ready to be compared.
-#[derive(Debug)]
-pub(crate) struct RoutePolicy {
-    /// Its path as configured; `None` for what applies where there is no route.
-    pub(crate) name: Option<Arc<str>>,
-    path: Vec<u8>,
-    is_prefix: bool,
-    pub(crate) buffers_request: bool,
-    pub(crate) body_bytes: u64,
-    /// From a request's arrival to the head of its response, µs; 0 for ever.
-    /// `None` for the app's own.
-    pub(crate) timeout_us: Option<u64>,
-    pub(crate) cancel_on_disconnect: bool,
-}
-
-impl RoutePolicy {
-    fn new(route: &edge_config::Route, body_bytes: u64) -> Self {
-        let path = route.path.strip_suffix('*');
-        Self {
-            name: Some(Arc::from(route.path.as_str())),
-            is_prefix: path.is_some(),
-            path: path.unwrap_or(&route.path).into(),
-            buffers_request: route.request_buffering.unwrap_or(true),
-            body_bytes: route.request_body_bytes.unwrap_or(body_bytes),
-            timeout_us: route
-                .timeout_ms
-                .map(|timeout_ms| u64::from(timeout_ms) * 1000),
-            cancel_on_disconnect: route.cancel_on_disconnect.unwrap_or(false),
-        }
-    }
-
-    fn matches(&self, path: &[u8]) -> bool {
-        if self.is_prefix {
-            path.starts_with(&self.path)
-        } else {
-            path == self.path
-        }
-    }
 }
 
 /// One whole configuration.
@@ -97,8 +61,7 @@ pub(crate) struct Settings {
     pub(crate) chunked_limits: ChunkedLimits,
     /// Where probes are answered, if anywhere.
     pub(crate) probes: Option<ProbePaths>,
-    routes: Vec<RoutePolicy>,
-    default_route: RoutePolicy,
+    pub(crate) routes: Routes,
     access_log: Option<Arc<AccessLog>>,
 }
 
@@ -126,11 +89,7 @@ impl Settings {
         tell_apart(&config.apps)?;
         let trusted =
             TrustedProxies::parse(&config.trusted_proxies).map_err(SetupError::TrustedProxies)?;
-        let body_bytes = config.limits.request_body_bytes;
-        let routes = config
-            .routes
-            .iter()
-            .map(|route| RoutePolicy::new(route, body_bytes));
+        let routes = Routes::new(&config.routes)?;
         Ok(Self {
             apps: Mounts::new(&config.apps, pools),
             spool: SpoolFolder::new(config.buffers.folder.as_deref()),
@@ -149,16 +108,7 @@ impl Settings {
             },
             chunked_limits: ChunkedLimits::default(),
             probes: Some(probe_paths(&config.health)).filter(|paths| !paths.is_empty()),
-            routes: routes.collect(),
-            default_route: RoutePolicy {
-                name: None,
-                path: Vec::new(),
-                is_prefix: true,
-                buffers_request: true,
-                body_bytes,
-                timeout_us: None,
-                cancel_on_disconnect: false,
-            },
+            routes,
             access_log: match before {
                 Some(before) if before.config.access_log == config.access_log => {
                     before.access_log.clone()
@@ -171,14 +121,6 @@ impl Settings {
 
     pub(crate) fn access_log(&self) -> Option<&AccessLog> {
         self.access_log.as_deref()
-    }
-
-    /// The policy for a path: the first route that matches.
-    pub(crate) fn route(&self, path: &[u8]) -> &RoutePolicy {
-        self.routes
-            .iter()
-            .find(|route| route.matches(path))
-            .unwrap_or(&self.default_route)
     }
 
     /// What a probe is to be told.

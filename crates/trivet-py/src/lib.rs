@@ -8,6 +8,7 @@ mod claim;
 mod edge;
 mod frames;
 mod process;
+mod routes;
 mod wsgi;
 
 use pyo3::prelude::*;
@@ -27,6 +28,10 @@ fn _trivet(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(frames::decode_frame, module)?)?;
     module.add_function(wrap_pyfunction!(frames::encode_frame, module)?)?;
     module.add_function(wrap_pyfunction!(process::die_with_parent, module)?)?;
+    module.add_function(wrap_pyfunction!(routes::check_pattern, module)?)?;
+    module.add_function(wrap_pyfunction!(routes::check_template, module)?)?;
+    module.add_function(wrap_pyfunction!(routes::unreachable_route, module)?)?;
+    module.add_function(wrap_pyfunction!(routes::explain_request, module)?)?;
     module.add_function(wrap_pyfunction!(wsgi::interrupt_thread, module)?)?;
     module.add_class::<asgi::AsgiHead>()?;
     module.add_class::<asgi::AsgiLink>()?;

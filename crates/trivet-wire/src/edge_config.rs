@@ -40,7 +40,7 @@ pub struct EdgeConfig {
     /// The apps behind the edge, by the number that `add_worker` gives; a path belongs to the
     /// one with the longest mount.
     pub apps: Vec<App>,
-    /// Policies by path; the first match counts.
+    /// What is done with some requests, in order.
     pub routes: Vec<Route>,
 }
 
@@ -205,12 +205,65 @@ pub struct App {
     pub request_ms: u32,
 }
 
-/// A policy by path.
+/// What is done with some requests. Of the routes that a request matches, in their order, the
+/// first that says something about a policy counts for that policy, and the first with an action
+/// for the action; without any, the app with the longest mount above the path answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Route {
-    /// Exact path, or a prefix that ends with `*`.
-    pub path: String,
+    /// For messages: what the operator wrote, and where.
+    pub name: String,
+    /// Which requests it is for.
+    pub requests: Match,
+    /// How they are treated.
+    pub policy: Policy,
+    /// Who answers them; `null` leaves that to the next routes.
+    pub action: Option<Action>,
+}
+
+/// Which requests a route is for: every part must hold, and an empty one does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Match {
+    /// `example.com`, `*.example.com`, `*`: one of them.
+    pub hosts: Vec<String>,
+    /// Whether over TLS; `null` for either.
+    pub secure: Option<bool>,
+    /// The path; `null` for any.
+    pub path: Option<PathPattern>,
+    /// One of these methods.
+    pub methods: Vec<String>,
+    /// A field each.
+    pub fields: Vec<NamedValue>,
+    /// A query parameter each.
+    pub query: Vec<NamedValue>,
+}
+
+/// How a path is written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PathPattern {
+    /// Whether `text` is a regular expression, and not a path, a prefix that ends with `*`, or
+    /// a pattern with `{names}`.
+    pub is_regex: bool,
+    /// The pattern.
+    pub text: String,
+}
+
+/// A name, and the value that goes with it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NamedValue {
+    /// The name of a field in lower case, or of a parameter.
+    pub name: String,
+    /// A value; in a [`Match`] also `*` for any, or `~` and a regular expression.
+    pub value: String,
+}
+
+/// How a request is treated; `null` says nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
     /// Whether the whole content is read before the app gets the request.
     pub request_buffering: Option<bool>,
     /// Bytes of a request's content (413).
@@ -219,6 +272,86 @@ pub struct Route {
     pub timeout_ms: Option<u32>,
     /// Whether a request that runs is interrupted when its client leaves.
     pub cancel_on_disconnect: Option<bool>,
+}
+
+/// Who answers a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Action {
+    /// The app with the longest mount above the path.
+    App {},
+    /// Files of a folder.
+    Files(Files),
+    /// A redirection to another place.
+    Redirect {
+        /// 301, 302, 303, 307 or 308.
+        status: u16,
+        /// The `Location`, with `{names}` of the path.
+        location: String,
+    },
+    /// This answer.
+    Respond {
+        /// The status code.
+        status: u16,
+        /// The media type of `content`.
+        content_type: String,
+        /// The content; `null` for the page that the edge has for the status.
+        content: Option<String>,
+    },
+    /// The same request with another path, which the routes judge anew.
+    Rewrite {
+        /// The path, with `{names}` of the present one.
+        path: String,
+    },
+}
+
+/// Files below a folder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is one independent option of the operator's"
+)]
+pub struct Files {
+    /// The folder, absolute.
+    pub folder: String,
+    /// What stands before the name of a file in the path; ends with a slash.
+    pub prefix: String,
+    /// Files that stand for their folder, in order.
+    pub index: Vec<String>,
+    /// Whether a folder without such a file is listed.
+    pub listing: bool,
+    /// What is looked for below the folder where there is no such file, in order, with `{path}`
+    /// for the name asked for.
+    pub fallback: Vec<String>,
+    /// The page for 404 below the folder; `null` for the edge's own.
+    pub not_found: Option<String>,
+    /// Whether the next routes and the app are asked where there is no file at all.
+    pub falls_through: bool,
+    /// Content codings of files that may lie beside another (`app.js.br`), the preferred first.
+    pub precompressed: Vec<Coding>,
+    /// `Cache-Control` by pattern of the name; the first that matches counts.
+    pub cache_control: Vec<NamedValue>,
+    /// Whether a name with a fingerprint is told to be immutable.
+    pub immutable: bool,
+    /// Media types by ending (without its dot), before the known ones.
+    pub types: Vec<NamedValue>,
+    /// Whether `/.well-known/` is served; no other name with a dot before it ever is.
+    pub well_known: bool,
+    /// Bytes of small files that are kept in memory.
+    pub memory_bytes: u64,
+}
+
+/// A content coding (RFC 9110 section 8.4.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Coding {
+    /// Brotli (RFC 7932).
+    Br,
+    /// gzip (RFC 1952).
+    Gzip,
+    /// Zstandard (RFC 8878).
+    Zstd,
 }
 
 /// Why a document is not a configuration that this edge can use.

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from trivet.config.route import Route
+from trivet.config.routing import routes
 from trivet.config.settings import Settings
 from trivet.wire import WIRE_VERSION, edge_config
 from trivet.wire.edge_config import AccessFormat, EdgeConfig, Listener, Underscores
@@ -38,7 +38,7 @@ def to_edge_config(
         access_log=_access_log(settings, colour=colour),
         server_field=server.server_field,
         apps=tuple(_app(name, own) for name, own in apps),
-        routes=tuple(map(_route, settings.route)),
+        routes=routes(settings),
     )
 
 
@@ -119,14 +119,4 @@ def _app(name: str, settings: Settings) -> edge_config.App:
         concurrency=settings.limits.concurrency,
         window=settings.server.window,
         request_ms=settings.timeouts.request.milliseconds,
-    )
-
-
-def _route(route: Route) -> edge_config.Route:
-    return edge_config.Route(
-        path=route.path,
-        request_buffering=route.request_buffering,
-        request_body_bytes=None if route.request_body is None else route.request_body.bytes,
-        timeout_ms=None if route.timeout is None else route.timeout.milliseconds,
-        cancel_on_disconnect=route.cancel_on_disconnect,
     )

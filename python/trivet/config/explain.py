@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from trivet.config.loaded import ConfiguredApp, Loaded
-from trivet.config.option import Definition, app_keys, definitions, rows_type
+from trivet.config.option import Definition, app_keys, definitions, fields_of, rows_type
 from trivet.config.settings import Settings
 from trivet.config.suggestion import nearest
 from trivet.errors import ConfigError
@@ -93,7 +93,12 @@ def written(value: object) -> str:
     if isinstance(value, dict):
         return _inline(value.items())
     if isinstance(value, msgspec.Struct) and type(value).__str__ is msgspec.Struct.__str__:
-        return _inline((name, each) for name, each in msgspec.structs.asdict(value).items())
+        # A row shows what it says, not what it leaves out.
+        return _inline(
+            (name, getattr(value, name))
+            for name, _, default, _ in fields_of(type(value))
+            if getattr(value, name) != default
+        )
     return msgspec.json.encode(str(value)).decode()
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from trivet.config import listeners
+from trivet.config.edge import to_edge_config
 from trivet.config.loaded import DEFAULT, ConfiguredApp, ConfiguredTask, Loaded, Origin, Raw
 from trivet.config.option import Definition, definitions, fields_of, rows_type, without_none
 from trivet.config.settings import Settings
@@ -82,8 +83,11 @@ class _Loading:
         self._check_folders()
         self._read_env_files()
         self._check_conflicts()
+        self._check_routes()
         apps = self._apps(found.apps if found else {})
         tasks = self._tasks(apps)
+        if not self.problems:
+            self._check_reach(apps)
         if self.problems:
             raise ConfigError.together(sorted(self.problems, key=_position))
         self._warn()
@@ -339,6 +343,40 @@ class _Loading:
         if head and target and self.values[target.path] > self.values[head.path]:
             self._fight(target, head, "a request's target is a part of its head")
 
+    def _check_routes(self) -> None:
+        rows = {name: self._rows(name) for name in _ROUTED}
+        if any(rows.values()) and not self._lacks_values():
+            from trivet.config import route_check  # noqa: PLC0415 - 3 ms that few starts need
+
+            settings = _build(Settings, "", self.values)
+            route_check.check(settings, rows, self._problem)
+
+    def _lacks_values(self) -> bool:
+        """Say whether a row lacks what it needs, which is told already."""
+        rows = [row for name in _ROUTED for row in self.values[name]]
+        return any(msgspec.NODEFAULT in msgspec.structs.astuple(row) for row in rows)
+
+    def _rows(self, name: str) -> list[Mapping[str, Raw]]:
+        raw = self._highest(name)
+        return raw.value if raw and isinstance(raw.value, list) else []
+
+    def _check_reach(self, apps: Sequence[ConfiguredApp]) -> None:
+        """Refuse a route that no request ever reaches: it was meant to do something."""
+        if not any(map(self._rows, _ROUTED)):
+            return
+        from trivet.wire import routes  # noqa: PLC0415 - as above
+
+        settings = _build(Settings, "", self.values)
+        config = to_edge_config(settings, (), apps=[(app.name, app.settings) for app in apps])
+        if found := routes.unreachable(config):
+            route, cover = found
+            table, number, *_ = route.split()
+            raw = self._rows(table)[int(number) - 1][""]
+            text = f"{route} is never reached: {cover} answers all its requests"
+            place = raw.origin.place
+            hint = "put it before that one, or take it out"
+            self.problems.append(ConfigError(text, code="config.conflict", hint=hint, place=place))
+
     def _fight(self, one: Raw, other: Raw, hint: str | None = None) -> None:
         self._problem(one, f"contradicts `{other.name}`", hint, code="config.conflict")
 
@@ -375,6 +413,7 @@ class _Loading:
         self.problems.append(ConfigError(text, code=code, hint=hint, place=raw.origin.place))
 
 
+_ROUTED: Final = ("site", "route", "static")
 _LISTENERS: Final = frozenset({"server.bind", "server.host", "server.port"})
 
 

@@ -35,6 +35,8 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
     """Regular expression that the whole text must match."""
     form: str | None = None
     """What that expression describes, for messages: "a path such as `/shop`"."""
+    multiline: bool = False
+    """Whether a text may have several lines."""
     unit: str | None = None
     none: str | None = None
     """The word that means `None`."""

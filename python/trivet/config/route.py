@@ -1,27 +1,155 @@
-"""`[[route]]`: policies by path; the first match counts."""
+"""`[[route]]`: what is done with some requests."""
 
-from typing import Annotated
+from typing import Annotated, Final, Literal
 
+import msgspec
 from msgspec import Struct
 
 from trivet.config.option import Option
 from trivet.config.value.duration import Duration
 from trivet.config.value.size import Size
 
+NAME: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+"""A token (RFC 9110 section 5.6.2), as names of methods and fields are."""
+
 
 class Route(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A policy for the requests of some paths."""
+    """Requests, how they are treated, and who answers them."""
 
     path: Annotated[
-        str,
+        str | None,
         Option(
-            doc="Exact path, or a prefix that ends with `*`.",
-            why="What the policy is for.",
-            pattern=r"/[^*?#\s]*\*?",
+            doc="Exact path (`/about`), a prefix that ends with `*` (`/static/*`), or a pattern "
+            "with names (`/users/{id}/{rest*}`).",
+            why="What the route is for; left out, it is for every path.",
+            pattern=r"/[^?#\s]*",
             form="a path such as `/upload`, or a prefix such as `/upload/*`",
             applies="reload",
         ),
-    ]
+    ] = None
+
+    regex: Annotated[
+        str | None,
+        Option(
+            doc="Regular expression that the whole path must match, in place of `path`; "
+            "`(?<name>…)` makes a name.",
+            why="What patterns cannot say. It runs in time linear in the path, so it has no "
+            "look-around and no back-references.",
+            applies="reload",
+        ),
+    ] = None
+
+    host: Annotated[
+        tuple[str, ...],
+        Option(
+            doc="Hosts that it is for: `example.com`, `*.example.com`, or `*`; all if left out.",
+            why="Several sites in one stand.",
+            spec="RFC 9110 section 7.2",
+            applies="reload",
+        ),
+    ] = ()
+
+    method: Annotated[
+        tuple[str, ...],
+        Option(
+            doc="Methods that it is for; all if left out.",
+            why="Reading and writing often want different limits.",
+            spec="RFC 9110 section 9.1",
+            applies="reload",
+        ),
+    ] = ()
+
+    scheme: Annotated[
+        Literal["http", "https"] | None,
+        Option(
+            doc="Scheme that it is for, as trusted proxies tell it.",
+            why="What comes in clear may be sent to `https`.",
+            applies="reload",
+        ),
+    ] = None
+
+    field: Annotated[
+        dict[str, str],
+        Option(
+            doc="Request fields that must be there: a value, `*` for any, or `~` and a regular "
+            "expression for the whole value.",
+            why="Clients of an API choose its version so.",
+            applies="reload",
+        ),
+    ] = msgspec.field(default_factory=dict)
+
+    query: Annotated[
+        dict[str, str],
+        Option(
+            doc="Query parameters that must be there, written as in `field`.",
+            why="Old addresses often carry their page in the query.",
+            applies="reload",
+        ),
+    ] = msgspec.field(default_factory=dict)
+
+    app: Annotated[
+        bool,
+        Option(
+            doc="Whether the app answers, without a look at further routes and static folders.",
+            why="An exception from a wider route behind it.",
+            applies="reload",
+        ),
+    ] = False
+
+    redirect: Annotated[
+        str | None,
+        Option(
+            doc="Where clients are sent: a path or URL, with `{names}` of the path, `{path}`, "
+            "`{query}`, `{?query}`, `{host}` and `{scheme}`.",
+            why="Addresses change, and links to them do not.",
+            spec="RFC 9110 section 15.4",
+            applies="reload",
+        ),
+    ] = None
+
+    rewrite: Annotated[
+        str | None,
+        Option(
+            doc="The path that the request goes on with, written as in `redirect`; the routes "
+            "judge it anew, and the client does not notice.",
+            why="An app's paths need not be the public ones.",
+            applies="reload",
+        ),
+    ] = None
+
+    respond: Annotated[
+        str | None,
+        Option(
+            doc="Content of an answer that the edge gives by itself, with `status` and "
+            "`content_type`.",
+            why="`/robots.txt` needs no app.",
+            multiline=True,
+            applies="reload",
+        ),
+    ] = None
+
+    status: Annotated[
+        int | None,
+        Option(
+            doc="Status of a `redirect` (308 if left out) or a `respond` (200); alone, the edge "
+            "answers with its page for that status.",
+            why="308 keeps the method and is remembered; 410 tells that something is gone.",
+            minimum=200,
+            maximum=599,
+            spec="RFC 9110 section 15",
+            applies="reload",
+        ),
+    ] = None
+
+    content_type: Annotated[
+        str,
+        Option(
+            doc="Media type of `respond`.",
+            why="Most such answers are plain text.",
+            spec="RFC 9110 section 8.3",
+            applies="reload",
+        ),
+    ] = "text/plain; charset=utf-8"
 
     request_buffering: Annotated[
         bool | None,

@@ -18,6 +18,8 @@ from trivet.config.proxy import Proxy
 from trivet.config.reload import Reload
 from trivet.config.route import Route
 from trivet.config.server import Server
+from trivet.config.site import Site
+from trivet.config.static import Static
 from trivet.config.task import Task
 from trivet.config.timeouts import Timeouts
 from trivet.config.websocket import WebSocket
@@ -162,8 +164,30 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     route: Annotated[
         tuple[Route, ...],
         Option(
-            doc="Policies by path, as tables `[[route]]`; the first match counts.",
+            doc="What is done with some requests, as tables `[[route]]`. Of the routes that match, "
+            "the first that sets an option counts for that option, and the first that says who "
+            "answers for that.",
             why="Most paths need none.",
+            applies="reload",
+        ),
+    ] = ()
+
+    site: Annotated[
+        tuple[Site, ...],
+        Option(
+            doc="How the addresses of a site are written, as tables `[[site]]`; looked at before "
+            "the routes.",
+            why="One page should have one address.",
+            applies="reload",
+        ),
+    ] = ()
+
+    static: Annotated[
+        tuple[Static, ...],
+        Option(
+            doc="Folders whose files the edge serves, as tables `[[static]]`; looked at after the "
+            "routes and before the app, the longest path first.",
+            why="What the edge sends itself costs no worker.",
             applies="reload",
         ),
     ] = ()

@@ -133,16 +133,117 @@ class App(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """For the head of a response, from the arrival of its request; 0 for ever."""
 
 
-class Route(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A policy by path."""
+class PathPattern(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a path is written."""
 
-    path: str
-    """Exact path, or a prefix that ends with `*`."""
+    is_regex: bool
+    text: str
+    """An expression, or a path, a prefix that ends with `*`, or a pattern with `{names}`."""
+
+
+class NamedValue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A name, and the value that goes with it."""
+
+    name: str
+    """Of a field in lower case, or of a parameter."""
+    value: str
+    """In a `Match` also `*` for any value, or `~` and a regular expression."""
+
+
+class Match(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which requests a route is for: every part must hold, and an empty one does."""
+
+    hosts: tuple[str, ...]
+    secure: bool | None
+    """Whether over TLS; `None` for either."""
+    path: PathPattern | None
+    methods: tuple[str, ...]
+    fields: tuple[NamedValue, ...]
+    query: tuple[NamedValue, ...]
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a request is treated; `None` says nothing."""
+
     request_buffering: bool | None
     request_body_bytes: U64 | None
     timeout_ms: U32 | None
     """In place of the app's `request_ms`; 0 for ever."""
     cancel_on_disconnect: bool | None
+
+
+class Coding(enum.Enum):
+    """A content coding (RFC 9110 section 8.4.1)."""
+
+    BR = "br"
+    GZIP = "gzip"
+    ZSTD = "zstd"
+
+
+class Action(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"
+):
+    """Who answers a request."""
+
+
+class ToApp(Action, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="app"):
+    """The app with the longest mount above the path."""
+
+
+class Files(Action, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="files"):
+    """Files below a folder."""
+
+    folder: str
+    """Absolute."""
+    prefix: str
+    """What stands before the name of a file in the path; ends with a slash."""
+    index: tuple[str, ...]
+    listing: bool
+    fallback: tuple[str, ...]
+    """Looked for where there is no such file, with `{path}` for the name asked for."""
+    not_found: str | None
+    """The page for 404 below the folder; `None` for the edge's own."""
+    falls_through: bool
+    """Whether the next routes and the app are asked where there is no file at all."""
+    precompressed: tuple[Coding, ...]
+    cache_control: tuple[NamedValue, ...]
+    immutable: bool
+    types: tuple[NamedValue, ...]
+    well_known: bool
+    memory_bytes: U64
+    """Of small files that are kept in memory."""
+
+
+class Redirect(Action, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="redirect"):
+    """A redirection to another place."""
+
+    status: U16
+    location: str
+
+
+class Respond(Action, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="respond"):
+    """This answer."""
+
+    status: U16
+    content_type: str
+    content: str | None
+    """`None` for the page that the edge has for the status."""
+
+
+class Rewrite(Action, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="rewrite"):
+    """The same request with another path, which the routes judge anew."""
+
+    path: str
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is done with some requests."""
+
+    name: str
+    """For messages: what the operator wrote, and where."""
+    requests: Match
+    policy: Policy
+    action: ToApp | Files | Redirect | Respond | Rewrite | None
 
 
 class EdgeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

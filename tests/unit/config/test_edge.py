@@ -80,8 +80,8 @@ def test_a_route_may_have_a_time_of_its_own_or_none(load_in: Load, project: Path
     settings = load_in().settings
     config = to_edge_config(settings, [LISTENER], apps=[("app:app", settings)])
     assert (config.apps[0].request_ms, config.timeouts.response_stall_ms) == (0, 0)
-    assert [each.timeout_ms for each in config.routes] == [120_000, 0, None]
-    assert [each.cancel_on_disconnect for each in config.routes] == [True, None, None]
+    assert [each.policy.timeout_ms for each in config.routes] == [120_000, 0, None]
+    assert [each.policy.cancel_on_disconnect for each in config.routes] == [True, None, None]
 
 
 def test_a_document_survives_the_round_trip(load_in: Load, project: Path) -> None:
@@ -89,7 +89,7 @@ def test_a_document_survives_the_round_trip(load_in: Load, project: Path) -> Non
     config = to_edge_config(load_in().settings, [LISTENER], apps=())
     assert EdgeConfig.from_json(config.to_json()) == config
     assert config.apps == ()
-    assert config.routes[0].request_body_bytes == 1024
+    assert config.routes[0].policy.request_body_bytes == 1024
 
 
 def test_an_unknown_key_in_a_document_is_refused() -> None:

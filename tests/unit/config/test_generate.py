@@ -26,7 +26,8 @@ def test_the_check_names_a_stale_file(tmp_path: Path, capsys: pytest.CaptureFixt
 def test_every_option_and_every_code_is_on_its_page() -> None:
     made = files()
     for each in definitions(Settings):
-        assert f"### `{each.path}`" in made["options.md"] or each.path in {"route", "task"}
+        is_table = each.path in {"route", "site", "static", "task"}
+        assert f"### `{each.path}`" in made["options.md"] or is_table
     for code in CODES:
         assert f"| `{code}` |" in made["errors.md"]
 
@@ -35,8 +36,8 @@ def test_the_schema_refuses_unknown_keys_at_every_level() -> None:
     schema = json.loads(files()["trivet.schema.json"])
     assert schema["additionalProperties"] is False
     assert schema["properties"]["server"]["additionalProperties"] is False
-    route = schema["properties"]["route"]["items"]
-    assert (route["additionalProperties"], route["required"]) == (False, ["path"])
+    static = schema["properties"]["static"]["items"]
+    assert (static["additionalProperties"], static["required"]) == (False, ["path", "folder"])
     assert schema["properties"]["log"]["properties"]["level"]["enum"] == [
         "debug", "info", "warning", "error",
     ]  # fmt: skip

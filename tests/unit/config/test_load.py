@@ -42,7 +42,7 @@ def test_without_anything_every_origin_is_the_default(load_in: Load) -> None:
 
 def test_every_option_has_an_origin(load_in: Load) -> None:
     names = {each.path for each in definitions(Settings)}
-    rows = {each for each in names if each.startswith(("route.", "task."))}
+    rows = {each for each in names if each.startswith(("route.", "site.", "static.", "task."))}
     assert set(load_in().origins) == names - rows
 
 
@@ -340,7 +340,7 @@ def test_toml_that_ends_too_early_is_shown_with_its_last_line(load_in: Load, pro
         ('[timeouts]\nrequest_head = "1ms"', "`timeouts.request_head` must be at least 100ms"),
         ("[proxy]\ntrusted = [1]", "`proxy.trusted` must be an address or network, not a list"),
         ('[proxy]\ntrusted = "nginx"', "`proxy.trusted` has `nginx`, which is neither"),
-        ("[[route]]\nrequest_body = 1", "a `[[route]]` lacks `path`"),
+        ('[[static]]\npath = "/a"', "a `[[static]]` lacks `folder`"),
         ('[[route]]\npath = "a"', "`route.path` must be a path such as `/upload`"),
         ("[route]\npath = 1", "`route` is an array of tables"),
         ("[env]\nA = 1", "`env` must be text for `A`, not `1`"),

@@ -84,18 +84,58 @@ fn quality(parameter: &[u8]) -> Option<u16> {
     Some(q.min(1000))
 }
 
+/// What a page says.
+#[derive(Clone, Copy, Debug)]
+struct Said<'a> {
+    status: u16,
+    title: &'a str,
+    detail: &'a str,
+    code: &'a str,
+}
+
 /// The content type and body that tell a visitor about `problem`.
 ///
 /// `request_id` is shown so that it can be quoted; it is escaped, whatever it holds.
 pub fn page(problem: &Problem, request_id: &str, format: PageFormat) -> (&'static str, Vec<u8>) {
+    let said = Said {
+        status: problem.status(),
+        title: problem.title(),
+        detail: problem.detail(),
+        code: problem.code(),
+    };
+    write(said, request_id, format)
+}
+
+/// As [`page`], for a status that the configuration gives to a request.
+pub fn status_page(status: u16, request_id: &str, format: PageFormat) -> (&'static str, Vec<u8>) {
+    let detail = match status {
+        403 => "This address is not for everybody.",
+        404 => "There is nothing at this address.",
+        410 => "What was at this address is gone for good.",
+        451 => "This address must not be shown for legal reasons.",
+        503 => "This address is not served at the moment.",
+        400..=499 => "This request is not answered.",
+        _ => "This request cannot be answered.",
+    };
+    let title = crate::http1::reason_phrase(status);
+    let said = Said {
+        status,
+        title,
+        detail,
+        code: "edge.by_route",
+    };
+    write(said, request_id, format)
+}
+
+fn write(said: Said<'_>, request_id: &str, format: PageFormat) -> (&'static str, Vec<u8>) {
     let mut body = String::with_capacity(1024);
     match format {
         PageFormat::Html => {
-            write_html(problem, request_id, &mut body);
+            write_html(said, request_id, &mut body);
             ("text/html; charset=utf-8", body.into_bytes())
         }
         PageFormat::Json => {
-            write_json(problem, request_id, &mut body);
+            write_json(said, request_id, &mut body);
             ("application/problem+json", body.into_bytes())
         }
     }
@@ -107,22 +147,22 @@ h1{font-size:1.4rem;font-weight:600;margin:0}\
 p{margin:.6rem 0}\
 small{opacity:.7}code{font-family:ui-monospace,monospace}";
 
-fn write_html(problem: &Problem, request_id: &str, out: &mut String) {
-    let status = problem.status().to_string();
+fn write_html(said: Said<'_>, request_id: &str, out: &mut String) {
+    let status = said.status.to_string();
     out.push_str("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">");
     out.push_str("<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">");
     out.push_str("<meta name=\"robots\" content=\"noindex\"><title>");
     out.push_str(&status);
     out.push(' ');
-    escape_html(problem.title(), out);
+    escape_html(said.title, out);
     out.push_str("</title><style>");
     out.push_str(STYLE);
     out.push_str("</style></head><body><main><h1>");
     out.push_str(&status);
     out.push(' ');
-    escape_html(problem.title(), out);
+    escape_html(said.title, out);
     out.push_str("</h1><p>");
-    escape_html(problem.detail(), out);
+    escape_html(said.detail, out);
     out.push_str("</p>");
     if !request_id.is_empty() {
         out.push_str("<p><small>If you report this, please quote <code>");
@@ -132,17 +172,17 @@ fn write_html(problem: &Problem, request_id: &str, out: &mut String) {
     out.push_str("</main></body></html>\n");
 }
 
-fn write_json(problem: &Problem, request_id: &str, out: &mut String) {
+fn write_json(said: Said<'_>, request_id: &str, out: &mut String) {
     // `about:blank` says that the title is the status's own (RFC 9457 section 4.2.1);
     // `code` is an extension member for programs.
     out.push_str("{\"type\":\"about:blank\",\"title\":\"");
-    escape_json(problem.title(), out);
+    escape_json(said.title, out);
     out.push_str("\",\"status\":");
-    out.push_str(&problem.status().to_string());
+    out.push_str(&said.status.to_string());
     out.push_str(",\"detail\":\"");
-    escape_json(problem.detail(), out);
+    escape_json(said.detail, out);
     out.push_str("\",\"code\":\"");
-    escape_json(problem.code(), out);
+    escape_json(said.code, out);
     out.push('"');
     if !request_id.is_empty() {
         out.push_str(",\"instance\":\"");

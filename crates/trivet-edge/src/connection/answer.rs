@@ -14,6 +14,7 @@ use super::content::{Content, ContentEnd};
 use super::deadline::sooner;
 use super::log::Record;
 use super::relay::{Relay, RelayEnd};
+use super::route::Answerer;
 use super::tunnel::Tunnel;
 use super::upload::Upload;
 use super::websocket::Handshake;
@@ -53,8 +54,13 @@ impl Connection {
         if let Some(probe) = probe.and_then(|paths| paths.of(&self.admitted.path)) {
             return self.answer_probe(probe, record).await;
         }
+        if let Answerer::Done(after) = self.take_way(&mut record).await {
+            return after;
+        }
         let Some(app) = self.settings.apps.of(&self.admitted.path).cloned() else {
-            return self.answer_nowhere(record).await;
+            return self
+                .answer_without_app(Problem::NotFound, &mut record)
+                .await;
         };
         let mut handshake = match self.handshake(&app.pool, &record).await {
             Ok(handshake) => handshake,
@@ -74,7 +80,10 @@ impl Connection {
             }
         };
         let mut upload = match &content {
-            Content::Stream(length) => Upload::new(*length, &self.admitted, taken, &self.settings),
+            Content::Stream(length) => {
+                let limit = self.body_limit();
+                Upload::new(*length, &self.admitted, taken, (limit, &self.settings))
+            }
             _ => Upload::none(taken, &self.settings),
         };
         self.request_end = taken;
@@ -97,7 +106,7 @@ impl Connection {
         // What an app has written into its socket cannot be taken back.
         let is_replayable = !matches!(content, Content::Stream(_) | Content::Upgrade);
         let waker = poll_fn(|context| Poll::Ready(context.waker().clone())).await;
-        let route = self.settings.route(&self.admitted.path).name.clone();
+        let route = self.way.route.clone();
         let exchange = Exchange::new(frame, descriptor, record.received_us, is_replayable, waker)
             .on_route(route);
         let exchange = Arc::new(match &handshake {

@@ -130,8 +130,8 @@ impl Connection {
         &mut self,
         record: &mut Record,
     ) -> Result<(Content, usize), ContentEnd> {
-        let route = self.settings.route(&self.admitted.path);
-        let (limit, buffers) = (route.body_bytes, route.buffers_request);
+        let limit = self.body_limit();
+        let buffers = self.way.treatment.request_buffering.unwrap_or(true);
         let start = self.head.len;
         let length = match self.admitted.framing {
             Framing::None | Framing::Length(0) => return Ok((Content::None, start)),
@@ -159,6 +159,12 @@ impl Connection {
         };
         self.watch.clear();
         result
+    }
+
+    /// Bytes that the present request's content may have.
+    pub(super) fn body_limit(&self) -> u64 {
+        let limit = self.way.treatment.request_body_bytes;
+        limit.unwrap_or(self.settings.config.limits.request_body_bytes)
     }
 
     async fn receive_inline(

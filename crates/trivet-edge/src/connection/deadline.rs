@@ -20,8 +20,8 @@ use crate::pool::{Patience, Pool};
 impl Connection {
     /// When the present request's time is over, if it arrived at `received_us`; 0 for never.
     pub(super) fn due_us(&self, app: &MountedApp, received_us: u64) -> u64 {
-        let route = self.settings.route(&self.admitted.path);
-        match route.timeout_us.unwrap_or(app.request_us) {
+        let timeout_ms = self.way.treatment.timeout_ms;
+        match timeout_ms.map_or(app.request_us, |timeout_ms| u64::from(timeout_ms) * 1000) {
             0 => 0,
             timeout_us => received_us + timeout_us,
         }
@@ -62,11 +62,7 @@ impl Connection {
     /// What a request gets whose client has left before the head of the response.
     pub(super) fn patience_for_a_lost_client(&self, due_us: u64) -> Option<Patience> {
         let now_us = now_us();
-        if self
-            .settings
-            .route(&self.admitted.path)
-            .cancel_on_disconnect
-        {
+        if self.way.treatment.cancel_on_disconnect.unwrap_or(false) {
             let mut patience = self.patience(Overdue::Disconnect, now_us);
             let grace_us = patience.replace_us - now_us;
             // That nobody waits is no reason to end a process before the request's time is over.

@@ -13,7 +13,10 @@ impl Connection {
         let answer = health::answer(probe, method, condition);
         record.status = answer.status;
         record.keep_alive &= !self.has_content();
-        let mut fields: Vec<(&[u8], &[u8])> = vec![(b"Content-Type", b"application/json")];
+        let mut fields: Vec<(&[u8], &[u8])> = vec![
+            (b"Content-Type", b"application/json"),
+            (b"Cache-Control", b"no-store"),
+        ];
         if let Some(allow) = answer.allow {
             fields.push((b"Allow", allow.as_bytes()));
         }

@@ -24,7 +24,10 @@ impl Connection {
         let (content_type, content) = page(&problem, &record.id, PageFormat::from_accept(accept));
         record.keep_alive &= !problem.closes_connection();
         let retry_after = problem.retry_after_s().map(|seconds| seconds.to_string());
-        let mut fields: Vec<(&[u8], &[u8])> = vec![(b"Content-Type", content_type.as_bytes())];
+        let mut fields: Vec<(&[u8], &[u8])> = vec![
+            (b"Content-Type", content_type.as_bytes()),
+            (b"Cache-Control", b"no-store"),
+        ];
         if problem == Problem::UpgradeRequired {
             // RFC 6455 section 4.4, and RFC 9110 section 15.5.22.
             fields.push((b"Sec-WebSocket-Version", b"13"));
@@ -38,12 +41,16 @@ impl Connection {
             .await;
     }
 
-    /// Answer a request whose path belongs to no app.
-    pub(super) async fn answer_nowhere(&mut self, mut record: Record) -> After {
+    /// Answer a request that reaches no app, of which only the head was read.
+    pub(super) async fn answer_without_app(
+        &mut self,
+        problem: Problem,
+        record: &mut Record,
+    ) -> After {
         record.keep_alive &= !self.has_content();
-        self.answer_problem(Problem::NotFound, &mut record).await;
-        self.log(&record);
-        self.after_head(&record)
+        self.answer_problem(problem, record).await;
+        self.log(record);
+        self.after_head(record)
     }
 
     /// Whether content follows the head, which must not be read as the next request.
@@ -60,7 +67,7 @@ impl Connection {
         }
     }
 
-    /// Send a small answer of the edge's own, with `record.status`; it is never stored.
+    /// Send a small answer of the edge's own, with `record.status`.
     pub(super) async fn answer_by_itself(
         &mut self,
         reason: &str,
@@ -72,7 +79,6 @@ impl Connection {
         record.keep_alive &= !self.shared.is_leaving();
         let length = content.len().to_string();
         let mut all = fields.to_vec();
-        all.push((b"Cache-Control", b"no-store"));
         if is_head {
             all.push((b"Content-Length", length.as_bytes()));
         }

@@ -51,12 +51,13 @@ impl Upload {
         }
     }
 
-    /// Content of `length` bytes, or chunked, that starts at `at` in the buffer.
+    /// Content of `length` bytes, or chunked and of `limit` bytes at the most, that starts at
+    /// `at` in the buffer.
     pub(super) fn new(
         length: Option<u64>,
         admitted: &Admitted,
         at: usize,
-        settings: &Settings,
+        (limit, settings): (u64, &Settings),
     ) -> Self {
         let source = match (length, admitted.framing) {
             (Some(length), _) => Source::Length(length),
@@ -67,7 +68,7 @@ impl Upload {
         };
         Self {
             source,
-            limit: settings.route(&admitted.path).body_bytes,
+            limit,
             wants_continue: admitted.expects_continue,
             ..Self::none(at, settings)
         }

@@ -177,7 +177,9 @@ class _Walk:
                         f"it needs {each.option.form or 'one'}",
                         code="config.missing_option",
                     )
-            found.append(inner.values)
+            here = (*keys, index)
+            itself = Raw(definition.path, definition.path, row, self._origin(here), self.folder)
+            found.append({"": itself, **inner.values})
         return found
 
     def _named(

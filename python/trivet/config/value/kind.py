@@ -63,6 +63,8 @@ def read_value(type_: object, option: Option, raw: object, base: Path) -> Any:  
         return None
     if option.zero and raw == option.zero:
         raw = 0
+    if option.multiline and isinstance(raw, str) and "\0" not in raw:
+        return raw
     try:
         value = _read(bare, raw, base)
     except BadValueError:

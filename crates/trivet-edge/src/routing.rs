@@ -1,0 +1,263 @@
+//! Which routes a request takes: what its configuration said, ready to be asked.
+//!
+//! The verdict about one route is `trivet_core::route`'s; here the list is walked.
+//! For each policy the first matching route that says something about it counts,
+//! and for the action the first that has one.
+
+mod explain;
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use trivet_core::route::{HostPattern, Match, PathPattern, Request, Template, Use, ValuePattern};
+use trivet_wire::edge_config;
+
+pub use explain::{Explained, Step, explain};
+
+/// A request is rewritten so often at the most: more is a circle.
+pub(crate) const MOST_REWRITES: usize = 8;
+
+/// Why a list of routes cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{route}: `{part}` {problem}")]
+pub struct RouteError {
+    /// Its name.
+    pub route: String,
+    /// The part that is wrong.
+    pub part: &'static str,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+/// The routes, in their order.
+#[derive(Debug, Default)]
+pub struct Routes(Vec<Route>);
+
+/// A route, ready to be asked.
+#[derive(Debug)]
+struct Route {
+    name: Arc<str>,
+    requests: Match,
+    policy: edge_config::Policy,
+    action: Option<Arc<Action>>,
+}
+
+/// Who answers a request.
+#[derive(Debug)]
+pub(crate) enum Action {
+    /// The app.
+    App,
+    /// Files of a folder.
+    Files(edge_config::Files),
+    /// A redirection.
+    Redirect {
+        status: u16,
+        location: Template,
+        names: Option<PathPattern>,
+    },
+    /// This answer; without content, the edge's page for the status.
+    Respond {
+        status: u16,
+        content_type: String,
+        content: Option<String>,
+    },
+    /// The same request with another path.
+    Rewrite {
+        path: Template,
+        names: Option<PathPattern>,
+    },
+}
+
+/// How a request is treated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Treatment {
+    pub(crate) request_buffering: Option<bool>,
+    pub(crate) request_body_bytes: Option<u64>,
+    pub(crate) timeout_ms: Option<u32>,
+    pub(crate) cancel_on_disconnect: Option<bool>,
+}
+
+impl Treatment {
+    /// Take over what `policy` says and nothing has said before.
+    fn add(&mut self, policy: &edge_config::Policy) {
+        self.request_buffering = self.request_buffering.or(policy.request_buffering);
+        self.request_body_bytes = self.request_body_bytes.or(policy.request_body_bytes);
+        self.timeout_ms = self.timeout_ms.or(policy.timeout_ms);
+        self.cancel_on_disconnect = self.cancel_on_disconnect.or(policy.cancel_on_disconnect);
+    }
+}
+
+/// A place in the list, to go on from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Place(usize);
+
+impl Routes {
+    /// Make the routes ready.
+    ///
+    /// # Errors
+    /// [`RouteError`] for the first that has a part which cannot be used.
+    pub fn new(routes: &[edge_config::Route]) -> Result<Self, RouteError> {
+        routes
+            .iter()
+            .map(Route::new)
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+
+    /// Whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Walk on from `place`: adds what the matching routes say to `treatment`, and returns the
+    /// first action, with the place behind it. `None` where the app answers. `first` becomes the
+    /// name of the first route that matches.
+    pub(crate) fn walk(
+        &self,
+        place: Place,
+        request: &Request<'_>,
+        treatment: &mut Treatment,
+        first: &mut Option<Arc<str>>,
+    ) -> Option<(Arc<Action>, Place)> {
+        for (at, route) in self.0.iter().enumerate().skip(place.0) {
+            if route.requests.check(request).is_err() {
+                continue;
+            }
+            treatment.add(&route.policy);
+            if first.is_none() {
+                *first = Some(Arc::clone(&route.name));
+            }
+            if let Some(action) = &route.action {
+                return Some((Arc::clone(action), Place(at + 1)));
+            }
+        }
+        None
+    }
+
+    /// The first route that no request ever reaches, and the one before it that is why.
+    pub fn unreachable(&self) -> Option<(&str, &str)> {
+        self.0.iter().enumerate().find_map(|(at, route)| {
+            let cover =
+                self.0.iter().take(at).find(|before| {
+                    before.ends_the_walk() && before.requests.covers(&route.requests)
+                })?;
+            Some((&*route.name, &*cover.name))
+        })
+    }
+}
+
+impl Route {
+    fn new(route: &edge_config::Route) -> Result<Self, RouteError> {
+        let wrong = |part: &'static str| {
+            move |problem: String| RouteError {
+                route: route.name.clone(),
+                part,
+                problem,
+            }
+        };
+        let requests = compile(&route.requests).map_err(|(part, error)| wrong(part)(error))?;
+        let names = requests.path.clone();
+        let known: Vec<_> = names.iter().flat_map(PathPattern::names).collect();
+        let template = |text: &str, made_for| Template::parse(text, made_for, &known);
+        let action = match &route.action {
+            None => None,
+            Some(edge_config::Action::App {}) => Some(Action::App),
+            Some(edge_config::Action::Files(files)) => Some(Action::Files(files.clone())),
+            Some(edge_config::Action::Redirect { status, location }) => Some(Action::Redirect {
+                status: *status,
+                location: template(location, Use::Location)
+                    .map_err(|error| wrong("redirect")(error.to_string()))?,
+                names: names.clone(),
+            }),
+            Some(edge_config::Action::Respond {
+                status,
+                content_type,
+                content,
+            }) => Some(Action::Respond {
+                status: *status,
+                content_type: content_type.clone(),
+                content: content.clone(),
+            }),
+            Some(edge_config::Action::Rewrite { path }) => Some(Action::Rewrite {
+                path: template(path, Use::Path)
+                    .map_err(|error| wrong("rewrite")(error.to_string()))?,
+                names: names.clone(),
+            }),
+        };
+        Ok(Self {
+            name: Arc::from(route.name.as_str()),
+            requests,
+            policy: route.policy.clone(),
+            action: action.map(Arc::new),
+        })
+    }
+
+    /// Whether no route behind it is asked about a request that it matches.
+    fn ends_the_walk(&self) -> bool {
+        match self.action.as_deref() {
+            None => false,
+            Some(Action::Files(files)) => !files.falls_through,
+            Some(_) => true,
+        }
+    }
+}
+
+/// Make the patterns of a route ready; the error names the part.
+fn compile(requests: &edge_config::Match) -> Result<Match, (&'static str, String)> {
+    let told = |part| move |error: trivet_core::route::PatternError| (part, error.to_string());
+    let path = match &requests.path {
+        None => None,
+        Some(path) if path.is_regex => {
+            Some(PathPattern::parse_regex(&path.text).map_err(told("regex"))?)
+        }
+        Some(path) => Some(PathPattern::parse(&path.text).map_err(told("path"))?),
+    };
+    let values = |named: &[edge_config::NamedValue], part| {
+        named
+            .iter()
+            .map(|each| {
+                let value = ValuePattern::parse(&each.value).map_err(told(part))?;
+                Ok((each.name.clone(), value))
+            })
+            .collect::<Result<Vec<_>, _>>()
+    };
+    Ok(Match {
+        hosts: requests
+            .hosts
+            .iter()
+            .map(|host| HostPattern::parse(host).map_err(told("host")))
+            .collect::<Result<_, _>>()?,
+        secure: requests.secure,
+        path,
+        methods: requests
+            .methods
+            .iter()
+            .map(|method| method.clone().into_bytes())
+            .collect(),
+        fields: values(&requests.fields, "field")?,
+        query: values(&requests.query, "query")?,
+        clients: Vec::new(),
+    })
+}
+
+/// Make the text of `template` for a request, with the names that `names` finds in its path.
+pub(crate) fn render(
+    template: &Template,
+    names: Option<&PathPattern>,
+    request: &Request<'_>,
+) -> Vec<u8> {
+    template.render(|name| {
+        let captured = names.and_then(|names| names.capture(request.path, name));
+        Cow::Borrowed(match name {
+            _ if captured.is_some() => captured.unwrap_or_default(),
+            "host" => request.authority,
+            "hostname" => request.hostname(),
+            "path" => request.path,
+            "port" => request.port(),
+            "query" => request.query,
+            "scheme" if request.is_secure => b"https",
+            "scheme" => b"http",
+            _ => b"",
+        })
+    })
+}
