@@ -83,6 +83,7 @@ CODES: Final[Mapping[str, str]] = {
     "app.preload_thread": "A thread was started while the app was imported, before a fork.",
     "app.raised": "The app's own code raised an exception while it was loaded.",
     "app.runs_server": "The app starts a server of its own while it is imported.",
+    "app.warm_up": "A new worker did not answer a path of `reload.warm_up` well, or not in time.",
     "app.syntax_error": "The app's source is not valid Python.",
 }
 """Every code, and what it means. `docs/reference/errors.md` is made from it."""

@@ -116,6 +116,7 @@ def _message_types() -> list[type[msgspec.Struct]]:
             dropped=U32,
         ),
         st.builds(control.WorkerDrained, worker=U32),
+        st.builds(control.WorkerWarmed, worker=U32, failed=st.none() | TEXT),
         st.builds(control.Ready, version=U32, pid=U32),
         st.builds(control.Refused, reason=TEXT),
         st.builds(control.Reconfigured, id=U32, refused=st.none() | TEXT),
@@ -136,7 +137,10 @@ def test_what_the_edge_says_survives_the_way(message: control.FromEdge) -> None:
             pid=U32,
             threads=U32,
             concurrency=U32,
+            warm_up=st.none()
+            | st.builds(control.WarmUp, paths=st.tuples(TEXT, TEXT), host=TEXT, timeout_ms=U32),
         ),
+        st.builds(control.ServeWorker, worker=U32),
         st.builds(control.DrainWorker, worker=U32),
         st.builds(control.WorkerDied, worker=U32, reason=TEXT),
         st.builds(control.Drain, deadline_ms=U32),

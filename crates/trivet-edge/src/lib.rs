@@ -24,6 +24,7 @@ mod settings;
 pub mod shared;
 pub mod spool;
 mod stream;
+mod warm_up;
 pub mod watch;
 
 pub use run::run;

@@ -22,6 +22,15 @@ impl MountedApp {
         &self.mount
     }
 
+    #[cfg(test)]
+    pub(crate) fn for_tests(mount: &str) -> Self {
+        Self {
+            mount: mount.as_bytes().to_vec(),
+            request_us: 0,
+            pool: Arc::default(),
+        }
+    }
+
     /// The part of `path` below the mount; `None` where it is not below it.
     pub(crate) fn below<'a>(&self, path: &'a [u8]) -> Option<&'a [u8]> {
         below(path, &self.mount)

@@ -109,7 +109,10 @@ impl Pool {
     /// Whether there is a worker that gets requests.
     pub fn takes_requests(&self) -> bool {
         let state = self.state.lock();
-        state.workers.iter().any(|worker| !worker.is_draining)
+        state
+            .workers
+            .iter()
+            .any(|worker| !worker.is_draining && !worker.is_held)
     }
 
     /// Give a request to a worker, or to the queue.
@@ -223,7 +226,7 @@ impl Pool {
         reply.buffered > self.response_memory()
     }
 
-    /// Add a worker that has loaded the app.
+    /// Add a worker that has loaded the app. It is held until [`Self::serve_worker`] is called.
     pub fn add_worker(
         &self,
         number: u32,
@@ -232,13 +235,42 @@ impl Pool {
         claim: ClaimMap,
         doorbell: OwnedFd,
     ) {
+        let mut worker = Worker::new(number, pid, capacity, claim, doorbell);
+        worker.is_held = true;
+        self.state.lock().workers.push(worker);
+    }
+
+    /// Hold a worker, as before it serves.
+    #[cfg(test)]
+    pub(crate) fn hold_worker(&self, number: u32) {
+        if let Some(worker) = self.state.lock().worker(number) {
+            worker.is_held = true;
+        }
+    }
+
+    /// Hand requests to a worker from now on.
+    pub fn serve_worker(&self, number: u32) {
         let mut state = self.state.lock();
-        state.has_event_loops = Some(capacity.concurrency > 0);
+        let Some(worker) = state.worker(number) else {
+            return;
+        };
+        worker.is_held = false;
+        let has_event_loops = worker.has_event_loop();
+        state.has_event_loops = Some(has_event_loops);
         self.arrived.notify_waiters();
-        state
-            .workers
-            .push(Worker::new(number, pid, capacity, claim, doorbell));
         state.pump();
+    }
+
+    /// Give a request to this worker and no other; false where it is not there.
+    pub(crate) fn hand_to(&self, number: u32, exchange: &Arc<Exchange>) -> bool {
+        let mut state = self.state.lock();
+        let at = state
+            .workers
+            .iter()
+            .position(|worker| worker.number == number);
+        let Some(at) = at else { return false };
+        state.hand_out(at, exchange);
+        true
     }
 
     /// Hand the worker no further request; true where it has none left. Its

@@ -8,7 +8,7 @@ use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use trivet_wire::WIRE_VERSION;
-use trivet_wire::control::{FromEdge, ToEdge};
+use trivet_wire::control::{FromEdge, ToEdge, WarmUp};
 use trivet_wire::edge_config::EdgeConfig;
 
 use crate::claim_map::ClaimMap;
@@ -21,6 +21,7 @@ use crate::load;
 use crate::pool::{Capacity, Pool};
 use crate::shared::Shared;
 use crate::stream::Stream;
+use crate::warm_up::warm_up;
 use crate::watch::SWEEP;
 
 /// How often the rescue looks at the pool while somebody waits.
@@ -330,6 +331,7 @@ impl Stage<'_> {
                 pid,
                 threads,
                 concurrency,
+                ref warm_up,
                 ..
             } => {
                 let capacity = Capacity {
@@ -340,6 +342,12 @@ impl Stage<'_> {
                     .get(app as usize)
                     .ok_or_else(|| format!("there is no app number {app}"))
                     .and_then(|pool| self.add_worker(pool, worker, pid, capacity, descriptors));
+                if added.is_ok() {
+                    match warm_up {
+                        Some(wanted) => self.warm_up(app, worker, wanted.clone()),
+                        None => self.serve_worker(worker),
+                    }
+                }
                 if let Err(reason) = added {
                     self.outbox.send(FromEdge::WorkerLost {
                         worker,
@@ -350,6 +358,7 @@ impl Stage<'_> {
                     });
                 }
             }
+            ToEdge::ServeWorker { worker } => self.serve_worker(worker),
             ToEdge::DrainWorker { worker } => {
                 // Only the pool that has it does anything.
                 let most_us = u64::from(self.shared.settings().config.websocket.drain_ms) * 1000;
@@ -382,6 +391,24 @@ impl Stage<'_> {
             | ToEdge::Drain { .. }
             | ToEdge::Stop => {}
         }
+    }
+
+    fn serve_worker(&self, worker: u32) {
+        // Only the pool that has it does anything.
+        for pool in &self.shared.pools {
+            pool.serve_worker(worker);
+        }
+    }
+
+    fn warm_up(&self, app: u32, worker: u32, wanted: WarmUp) {
+        let (settings, outbox) = (self.shared.settings(), self.outbox.clone());
+        tokio::spawn(async move {
+            let Some(app) = settings.apps.by_number().nth(app as usize) else {
+                return;
+            };
+            let failed = warm_up(app, worker, &wanted).await.err();
+            outbox.send(FromEdge::WorkerWarmed { worker, failed });
+        });
     }
 
     fn add_worker(

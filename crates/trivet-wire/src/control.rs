@@ -51,6 +51,14 @@ pub enum ToEdge {
         /// Requests that an event loop may run at once; 0 for threads, which
         /// hold as many as the window says.
         concurrency: u32,
+        /// What it is to answer before it serves, which [`FromEdge::WorkerWarmed`] tells of;
+        /// `null` lets it serve at once.
+        warm_up: Option<WarmUp>,
+    },
+    /// Hand requests to a worker that has been warmed up.
+    ServeWorker {
+        /// The worker's number.
+        worker: u32,
     },
     /// Hand the worker no further request, and say when it has none left.
     DrainWorker {
@@ -115,6 +123,13 @@ pub enum FromEdge {
         retried: u32,
         /// Whether it said what no worker may say.
         broke_contract: bool,
+    },
+    /// A worker has answered what it was to answer before it serves, or it has not.
+    WorkerWarmed {
+        /// The worker's number.
+        worker: u32,
+        /// Which path was not answered well, and how; `null` if all were.
+        failed: Option<String>,
     },
     /// A request went wrong: the app raised, or its worker was lost (then this
     /// comes before the worker's `WorkerLost`).
@@ -198,6 +213,18 @@ pub enum FromEdge {
         /// The workers that it hands requests to, or waits for.
         workers: Vec<WorkerLoad>,
     },
+}
+
+/// What a worker is to answer before it serves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WarmUp {
+    /// Paths below the app's mount, with their queries, in this order.
+    pub paths: Vec<String>,
+    /// Value of the `Host` field.
+    pub host: String,
+    /// For all of them together.
+    pub timeout_ms: u32,
 }
 
 /// A request that went wrong. Holds no field and no content of it.

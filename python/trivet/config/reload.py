@@ -69,6 +69,35 @@ class Reload(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ),
     ] = 1
 
+    warm_up: Annotated[
+        tuple[str, ...],
+        Option(
+            doc="Paths, below the app's own, that each new worker answers before it takes "
+            "requests; a status of 500 or above, or no answer within `server.load_timeout`, "
+            "counts as an app that does not load.",
+            why="What an app makes at its first request (templates, pools, caches) is then there "
+            "before a client waits for it, and an app that loads but does not work is found out.",
+            flag="--warm-up",
+            metavar="PATH",
+            pattern=r"/[^#\s]*",
+            form="a path such as `/search?q=all`",
+            in_app="warm_up",
+            applies="reload",
+        ),
+    ] = ()
+
+    warm_up_host: Annotated[
+        str,
+        Option(
+            doc="Host that these requests name.",
+            why="Some apps answer only to their own names (Django's `ALLOWED_HOSTS`).",
+            pattern=r"[A-Za-z0-9._:\[\]-]+",
+            form="a host such as `shop.example`",
+            in_app="warm_up_host",
+            applies="reload",
+        ),
+    ] = "localhost"
+
     touch: Annotated[
         Path | None,
         Option(

@@ -4,7 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from trivet.wire.control import Drain, DrainWorker, Overdue, ReopenLogs, Stop, WorkerDied
+from trivet.wire.control import (
+    Drain,
+    DrainWorker,
+    Overdue,
+    ReopenLogs,
+    ServeWorker,
+    Stop,
+    WarmUp,
+    WorkerDied,
+)
 from trivet.wire.worker_control import Loaded, LoadFailure
 
 Level: TypeAlias = Literal["info", "warning", "error"]
@@ -19,7 +28,7 @@ class StartEdge:
 class TellEdge:
     """Send the edge a message that needs no descriptors."""
 
-    message: Drain | DrainWorker | ReopenLogs | Stop | WorkerDied
+    message: Drain | DrainWorker | ReopenLogs | ServeWorker | Stop | WorkerDied
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +58,12 @@ class EndGeneration:
 
 @dataclass(frozen=True, slots=True)
 class AddWorker:
-    """Hand the worker's descriptors to the edge: from now on it serves."""
+    """Hand the worker's descriptors to the edge: from now on it serves, or is warmed up."""
 
     worker: int
     interface: Literal["wsgi", "asgi"]
+    warm_up: WarmUp | None = None
+    """What it answers first: a `WorkerWarmed` follows."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,14 @@ class WorkerLoaded:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerWarmed:
+    """A worker has answered what it was to answer first, or `failed` says which path it has not."""
+
+    worker: int
+    failed: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerFailed:
     """A worker could not load the app, and exits."""
 
@@ -223,7 +231,9 @@ OfRequest: TypeAlias = (
 )
 """What happens to an overdue request."""
 
-OfWorker: TypeAlias = WorkerLoaded | WorkerFailed | WorkerExited | WorkerLost | WorkerDrained
+OfWorker: TypeAlias = (
+    WorkerLoaded | WorkerWarmed | WorkerFailed | WorkerExited | WorkerLost | WorkerDrained
+)
 """What happens to one worker."""
 
 Event: TypeAlias = (

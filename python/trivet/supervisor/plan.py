@@ -19,7 +19,7 @@ from trivet.supervisor.spawn import Surroundings
 from trivet.supervisor.start.identity import Identity, identity_of
 from trivet.supervisor.start.interpreter import python_for
 from trivet.supervisor.tasks.processes import TaskPlan, task_plan
-from trivet.wire import edge_config, fork_control, worker_control
+from trivet.wire import control, edge_config, fork_control, worker_control
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +143,7 @@ def _app_plan(configured: ConfiguredApp, app: Discovered) -> AppPlan:
             threads=server.threads,
             max_workers=server.max_workers or 0,
             surge=settings.reload.surge,
+            warm_up=_warm_up(settings),
             lifetime=LifetimePlan(
                 max_requests=server.max_requests,
                 max_requests_jitter=server.max_requests_jitter,
@@ -156,6 +157,17 @@ def _app_plan(configured: ConfiguredApp, app: Discovered) -> AppPlan:
         hooks=hooks_of(settings),
         around=surroundings(settings),
         preload=server.preload,
+    )
+
+
+def _warm_up(settings: Settings) -> control.WarmUp | None:
+    reload = settings.reload
+    if not reload.warm_up:
+        return None
+    return control.WarmUp(
+        paths=reload.warm_up,
+        host=reload.warm_up_host,
+        timeout_ms=settings.server.load_timeout.milliseconds,
     )
 
 

@@ -131,18 +131,10 @@ class Policy:
         fleet = self._fleet_of(event.worker)
         if fleet is None:
             return []
-        match event:
-            case on.WorkerLoaded():
-                return fleet.on_loaded(event, now)
-            case on.WorkerFailed():
-                return fleet.on_failed(event, now)
-            case on.WorkerLost():
-                return fleet.on_lost(event, now)
-            case on.WorkerDrained():
-                return fleet.on_drained(event, now)
-            case on.WorkerExited():
-                actions = fleet.on_exited(event, now)
-                return [*actions, *self._exit_if_empty()] if self._stand.is_stopping else actions
+        actions = fleet.on_worker(event, now)
+        if isinstance(event, on.WorkerExited) and self._stand.is_stopping:
+            actions += self._exit_if_empty()
+        return actions
 
     def _follow_up(self, now: float) -> Actions:
         """Do what follows from where the fleets have got to."""

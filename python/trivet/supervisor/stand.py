@@ -304,6 +304,7 @@ class Stand:
             pid=worker.process.pid,
             threads=1 if action.interface == "asgi" else worker.threads,
             concurrency=LOOP_CAPACITY if action.interface == "asgi" else 0,
+            warm_up=action.warm_up,
         )
         self._tell_edge_with(message, worker.descriptors)
         worker.close_descriptors()
@@ -446,8 +447,8 @@ class Stand:
                 event = on.WorkerLost(
                     message.worker, message.reason, message.started, message.retried
                 )
-            case control.WorkerDrained():
-                event = on.WorkerDrained(message.worker)
+            case control.WorkerDrained() | control.WorkerWarmed():
+                event = _of_worker(message)
             case control.RequestReleased() | control.RequestOverdue() | control.RequestStuck():
                 if isinstance(message, control.RequestOverdue):
                     self._box.on_request_overdue(message)
@@ -727,6 +728,12 @@ _SIGNAL_EVENTS: Mapping[signal.Signals, on.Event] = {
     signal.SIGTTOU: on.WorkersAsked(-1),
     signal.SIGUSR1: on.LogsAsked(),
 }
+
+
+def _of_worker(message: control.WorkerDrained | control.WorkerWarmed) -> on.Event:
+    if isinstance(message, control.WorkerWarmed):
+        return on.WorkerWarmed(message.worker, message.failed)
+    return on.WorkerDrained(message.worker)
 
 
 def _of_itself(message: control.Ready | control.Refused | control.Reconfigured) -> on.Event:

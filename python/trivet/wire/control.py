@@ -54,11 +54,22 @@ class Reconfigure(_Message, frozen=True, tag="reconfigure"):
     config: EdgeConfig
 
 
+class WarmUp(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a worker is to answer before it serves: paths below the app's mount, in this order.
+
+    `host` is the value of the `Host` field, `timeout_ms` holds for all of them together.
+    """
+
+    paths: tuple[str, ...]
+    host: str
+    timeout_ms: U32
+
+
 class AddWorker(_Message, frozen=True, tag="add_worker"):
     """A worker has loaded the app. Descriptors: its link, its claim page, its doorbell.
 
     `app` is the app's place in `EdgeConfig.apps`; `concurrency` is how many requests an event loop
-    may run at once, 0 for threads.
+    may run at once, 0 for threads; with `warm_up` it serves only after a `ServeWorker`.
     """
 
     fds: U32
@@ -67,6 +78,13 @@ class AddWorker(_Message, frozen=True, tag="add_worker"):
     pid: U32
     threads: U32
     concurrency: U32
+    warm_up: WarmUp | None
+
+
+class ServeWorker(_Message, frozen=True, tag="serve_worker"):
+    """Hand requests to a worker that has been warmed up."""
+
+    worker: U32
 
 
 class DrainWorker(_Message, frozen=True, tag="drain_worker"):
@@ -165,6 +183,13 @@ class Raised(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     error: str
     place: str
     trace: str
+
+
+class WorkerWarmed(_Message, frozen=True, tag="worker_warmed"):
+    """A worker has answered what it was to answer first, or `failed` says which path it has not."""
+
+    worker: U32
+    failed: str | None
 
 
 class RequestFailed(_Message, frozen=True, tag="request_failed"):
@@ -273,6 +298,7 @@ ToEdge: TypeAlias = (
     Configure
     | Reconfigure
     | AddWorker
+    | ServeWorker
     | DrainWorker
     | WorkerDied
     | Drain
@@ -285,6 +311,7 @@ FromEdge: TypeAlias = (
     | Refused
     | Reconfigured
     | WorkerLost
+    | WorkerWarmed
     | RequestFailed
     | WorkerDrained
     | Load

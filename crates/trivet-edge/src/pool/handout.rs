@@ -93,6 +93,14 @@ impl State {
             self.reporter.lost(lost, exchange, None, Outcome::Cut, 0);
             exchange.fail(Failure::Problem(Problem::WorkerLost));
         }
+        if worker.is_held {
+            // What it had was for no other worker.
+            for held in worker.into_held() {
+                held.exchange.place.lock().stage = Stage::Over;
+                held.exchange.fail(Failure::Problem(Problem::WorkerLost));
+            }
+            return losses;
+        }
         let mut held = worker.into_held();
         // Put back from the last to the first, so that they keep their order.
         held.sort_by_key(|held| std::cmp::Reverse(held.number));

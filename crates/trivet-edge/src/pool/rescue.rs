@@ -45,6 +45,10 @@ impl State {
             let Some(worker) = self.workers.get_mut(at) else {
                 break;
             };
+            if worker.is_held {
+                // What it has is for no other worker.
+                continue;
+            }
             let (unstarted, longest_us) = worker.backlog(now_us);
             let started = worker.outstanding() - unstarted;
             let completed = worker.completed;

@@ -83,6 +83,7 @@ fn add(pool: &Pool, number: u32, capacity: Capacity) -> Worker {
         ClaimMap::open(&memory).unwrap(),
         theirs,
     );
+    pool.serve_worker(number);
     let worker = Worker {
         number,
         claim,
@@ -251,6 +252,41 @@ fn a_full_queue_refuses() {
     let pool = pool(1, 1);
     let _first = submit(&pool, b"GET");
     assert_eq!(pool.submit(&exchange(b"GET")), Err(Problem::QueueFull));
+}
+
+#[test]
+fn a_worker_that_is_held_gets_only_what_is_meant_for_it() {
+    let pool = pool(10, 4);
+    let worker = add_worker(&pool, 1, 4);
+    pool.hold_worker(1);
+    assert!(!pool.takes_requests());
+    let waiting = submit(&pool, b"GET");
+    assert!(worker.take(&pool).is_empty());
+    let own = exchange(b"GET");
+    assert!(pool.hand_to(1, &own));
+    assert!(!pool.hand_to(2, &own));
+    assert_eq!(worker.take(&pool).len(), 1);
+    pool.serve_worker(1);
+    assert_eq!(worker.take(&pool).len(), 1);
+    assert!(pool.takes_requests());
+    assert!(waiting.reply().failure.is_none());
+}
+
+#[test]
+fn what_a_held_worker_had_is_tried_on_no_other() {
+    let pool = pool(10, 4);
+    let _held = add_worker(&pool, 1, 4);
+    pool.hold_worker(1);
+    let own = exchange(b"GET");
+    assert!(pool.hand_to(1, &own));
+    let other = add_worker(&pool, 2, 4);
+    for _ in 0..100 {
+        pool.rescue();
+    }
+    let losses = pool.lose_worker(1);
+    assert_eq!((losses.started, losses.retried), (0, 0));
+    assert!(other.take(&pool).is_empty());
+    assert!(own.reply().failure.is_some());
 }
 
 #[test]
@@ -621,6 +657,7 @@ fn a_worker_that_has_not_said_its_version_is_not_understood() {
         concurrency: 0,
     };
     pool.add_worker(1, std::process::id(), capacity, claim, doorbell);
+    pool.serve_worker(1);
     let mut frame = Vec::new();
     put_frame(&mut frame, Kind::Data, Flags::default(), 0, 1, b"x");
     assert!(pool.absorb(1, &frame, &mut VecDeque::new()).is_err());

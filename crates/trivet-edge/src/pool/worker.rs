@@ -56,6 +56,8 @@ pub(crate) struct Worker {
     pub(super) aside: usize,
     stuck: usize,
     pub(super) is_draining: bool,
+    /// It gets only what is meant for it alone: it is being warmed up.
+    pub(super) is_held: bool,
     /// Its version is ours: before that, nothing it says is understood.
     has_greeted: bool,
     pub(super) service: ServiceTime,
@@ -95,6 +97,7 @@ impl Worker {
             aside: 0,
             stuck: 0,
             is_draining: false,
+            is_held: false,
             has_greeted: false,
             service: ServiceTime::default(),
             completed: 0,
@@ -106,6 +109,11 @@ impl Worker {
             out: VecDeque::new(),
             waker: None,
         }
+    }
+
+    /// Whether it runs an event loop.
+    pub(super) fn has_event_loop(&self) -> bool {
+        self.concurrency > 0
     }
 
     /// Requests that it holds.
@@ -151,7 +159,7 @@ impl Worker {
 
     /// Requests it may still be given.
     pub(super) fn room(&self, window: u16) -> usize {
-        if self.is_draining || self.aside >= self.threads {
+        if self.is_draining || self.is_held || self.aside >= self.threads {
             return 0;
         }
         let most = match self.concurrency {

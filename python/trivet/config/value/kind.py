@@ -216,8 +216,10 @@ _SCALARS: Final[Mapping[object, Any]] = {
 
 
 def _check_range(type_: Any, option: Option, value: Any) -> None:  # noqa: ANN401 - as above
-    if isinstance(value, str) and option.pattern and not re.fullmatch(option.pattern, value):
-        raise BadValueError(f"must be {option.form}, not {_shown(value)}")
+    texts = [each for each in value if isinstance(each, str)] if isinstance(value, tuple) else []
+    for text in [value] if isinstance(value, str) else texts:
+        if option.pattern and not re.fullmatch(option.pattern, text):
+            raise BadValueError(f"must be {option.form}, not {_shown(text)}")
     if option.form and _is_outside(type_, option, value):
         raise BadValueError(f"must be {option.form}, not {value}")
     if option.minimum is not None and value < type_(option.minimum):

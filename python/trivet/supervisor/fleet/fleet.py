@@ -131,19 +131,28 @@ class Fleet:
 
     def offer_all(self, now: float) -> Actions:
         """Let all serve that can: an edge has become ready."""
-        return [action for seat in self._roster.seats for action in self._offer(seat.worker, now)]
+        actions: Actions = []
+        for worker in list(self._roster.workers.values()):
+            if worker.state is WorkerState.LOADED:
+                actions += self._go_on(worker, now)
+        return actions
 
     def replace_orphans(self, now: float) -> Actions:
         """Replace the workers whose connection died with the edge; they exit by themselves."""
         actions: Actions = []
-        for worker in self._roster.known_to_edge():
+        orphans = self._roster.linked()
+        for worker in orphans:
             worker.state = WorkerState.STOPPING
             worker.deadline = now + STOP_S
+        if self._rollout and any(each in orphans for each in self._rollout.members):
+            actions += self._end_rollout(now)
+        for worker in orphans:
             seat = worker.seat
             if seat in self._roster.seats and seat.worker is worker:
-                if seat.successor:
+                if seat.successor and seat.successor not in orphans:
                     actions += self._promote(seat.successor, now)
                 else:
+                    seat.successor = None
                     actions.append(self._start_worker(seat, now))
         return actions
 
@@ -228,7 +237,7 @@ class Fleet:
         """Stop the workers that have never had a request."""
         actions: Actions = []
         for worker in list(self._roster.workers.values()):
-            if worker.state in (WorkerState.LOADING, WorkerState.LOADED):
+            if worker.is_being_made_ready or worker.is_ready:
                 actions += self._stop_worker(worker, now + STOP_S)
         return actions
 
@@ -244,23 +253,75 @@ class Fleet:
 
     # What happens to workers
 
+    def on_worker(self, event: on.OfWorker, now: float) -> Actions:
+        """Something happens to one of its workers."""
+        actions: Actions = []
+        match event:
+            case on.WorkerLoaded():
+                actions = self.on_loaded(event, now)
+            case on.WorkerWarmed():
+                actions = self.on_warmed(event, now)
+            case on.WorkerFailed():
+                actions = self.on_failed(event, now)
+            case on.WorkerLost():
+                actions = self.on_lost(event, now)
+            case on.WorkerDrained():
+                actions = self.on_drained(event, now)
+            case on.WorkerExited():
+                actions = self.on_exited(event, now)
+        return actions
+
     def on_loaded(self, event: on.WorkerLoaded, now: float) -> Actions:
         """A worker has loaded the app."""
         worker = self._roster.workers[event.worker]
         if worker.state is not WorkerState.LOADING:
             return []
         worker.state, worker.loaded, worker.deadline = WorkerState.LOADED, event.loaded, None
-        self._shown = None
+        if not worker.warm_up:
+            self._shown = None
+        return self._go_on(worker, now)
+
+    def on_warmed(self, event: on.WorkerWarmed, now: float) -> Actions:
+        """A worker has answered what it was to answer first, or not well."""
+        worker = self._roster.workers[event.worker]
+        if worker.state is not WorkerState.WARMING:
+            return []
+        if event.failed is None:
+            worker.state, worker.deadline = WorkerState.WARM, None
+            self._shown = None
+            return self._go_on(worker, now)
+        failure = LoadFailure(
+            code="app.warm_up",
+            message=f"the app did not warm up: {event.failed}",
+            hint="`reload.warm_up` lists what new workers have to answer with a status below 500",
+            place=None,
+            detail="",
+        )
+        stop = do.StopWorker(worker.number)
+        return [*self.on_failed(on.WorkerFailed(event.worker, failure), now), stop]
+
+    def _go_on(self, worker: Worker, now: float) -> Actions:
+        """Bring a worker that has loaded the app a step further: warm it up, or let it serve."""
+        if not worker.is_ready:
+            return self._warm(worker, now)
         if worker.seat.worker is worker:
             return self._offer(worker, now)
         if worker.seat.successor is worker:
             return self._promote(worker, now)
         return self._try_changeover(now)
 
+    def _warm(self, worker: Worker, now: float) -> Actions:
+        """Have the edge ask it for its paths, as soon as there is an edge."""
+        if not self._stand.has_edge or worker.loaded is None or worker.warm_up is None:
+            return []
+        worker.state = WorkerState.WARMING
+        worker.deadline = now + worker.warm_up.timeout_ms / 1000 + STOP_S
+        return [do.AddWorker(worker.number, worker.loaded.interface, worker.warm_up)]
+
     def on_failed(self, event: on.WorkerFailed, now: float) -> Actions:
         """A worker could not load the app, and exits."""
         worker = self._roster.workers[event.worker]
-        if worker.state is not WorkerState.LOADING:
+        if not worker.is_being_made_ready:
             return []
         if self._rollout and worker in self._rollout.members:
             self._rollout.failure = event.failure
@@ -353,8 +414,9 @@ class Fleet:
     def _mourn(self, worker: Worker, death: Death, now: float) -> Actions:
         """Say that a worker died unasked, and see to its replacement."""
         who = f"worker {worker.number} {death.describe()}"
-        if worker.state is WorkerState.LOADING:
-            text = f"{who} while it loaded the app"
+        if worker.is_being_made_ready:
+            how = "was warmed up" if worker.state is WorkerState.WARMING else "loaded the app"
+            text = f"{who} while it {how}"
             return [self._say(text, "error"), *self._failed_to_load(worker, now)]
         if self._rollout and worker in self._rollout.members:
             return [self._say(who, "error"), *self._end_rollout(now)]
@@ -392,17 +454,20 @@ class Fleet:
         worker = self._roster.new_worker(self._stand.next_worker(), seat, generation, now)
         worker.deadline = now + plan.load_s
         worker.lifetime = plan.lifetime.draw(self._random)
+        worker.warm_up = plan.warm_up
         return worker
 
     def _offer(self, worker: Worker | None, now: float) -> Actions:
         """Let a worker serve, if it has loaded the app and there is an edge."""
-        if worker is None or worker.state is not WorkerState.LOADED or worker.loaded is None:
+        if worker is None or not worker.is_ready or worker.loaded is None:
             return []
         if not self._stand.has_edge:
             return []
         worker.state = WorkerState.SERVING
         if self.loaded is None:
             self.loaded, self._serving_since = worker.loaded, now
+        if worker.warm_up:
+            return [do.TellEdge(control.ServeWorker(worker=worker.number))]
         return [do.AddWorker(worker.number, worker.loaded.interface)]
 
     def _failed_to_load(self, worker: Worker, now: float) -> Actions:
@@ -467,9 +532,10 @@ class Fleet:
             return [said, *self._stop_worker(worker, now + STOP_S)]
         worker.deadline = None
         kill = do.KillWorker(worker.number)
-        if worker.state is not WorkerState.LOADING:
+        if not worker.is_being_made_ready:
             return [kill]
-        text = f"worker {worker.number} has not loaded the app after {self.plan.load_s:g} s: killed"
+        what = "warmed up" if worker.state is WorkerState.WARMING else "loaded the app"
+        text = f"worker {worker.number} has not {what} after {self.plan.load_s:g} s: killed"
         return [self._say(text, "error"), kill, *self._failed_to_load(worker, now)]
 
     # Rollouts

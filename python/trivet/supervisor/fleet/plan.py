@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from trivet.supervisor.fleet.lifetime import LifetimePlan
+from trivet.wire import control
 
 LOOP_CAPACITY = 100
 """Requests that one event loop runs at once: enough to keep it busy while they wait, few enough
@@ -29,6 +30,8 @@ class FleetPlan:
     """Requests that a worker runs at once, where it has no event loop."""
     max_workers: int = 0
     """Above `workers`, the number follows what there is to do."""
+    warm_up: control.WarmUp | None = None
+    """What a new worker answers before it serves."""
     surge: int | None = None
     """New workers that a rollout starts at once; `None` for as many as there are seats."""
     lifetime: LifetimePlan = field(default_factory=LifetimePlan)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from trivet.supervisor.fleet.backoff import Backoff
 from trivet.supervisor.fleet.lifetime import Lifetime
 from trivet.supervisor.fleet.plan import FleetPlan
+from trivet.wire import control
 from trivet.wire.worker_control import Loaded, LoadFailure
 
 
@@ -52,6 +53,10 @@ class WorkerState(enum.Enum):
     """It imports the app."""
     LOADED = enum.auto()
     """It could serve, and waits for the edge or for the rest of its rollout."""
+    WARMING = enum.auto()
+    """The edge has it, and asks it for the paths that it is to answer first."""
+    WARM = enum.auto()
+    """It has answered them, and waits for the rest of its rollout."""
     SERVING = enum.auto()
     """The edge hands it requests."""
     DRAINING = enum.auto()
@@ -88,6 +93,8 @@ class Worker:
     loaded: Loaded | None = None
     deadline: float | None = None
     """When its state has lasted too long."""
+    warm_up: control.WarmUp | None = None
+    """What it is to answer before it serves."""
     lifetime: Lifetime = field(default_factory=lambda: Lifetime(None, None, None))
     is_stuck: bool = False
     """A request on it will never end, so that a stop in good order is not to be waited for."""
@@ -95,9 +102,19 @@ class Worker:
     """None of its requests can end, for want of the interpreter lock or of the event loop."""
 
     @property
+    def is_ready(self) -> bool:
+        """Whether nothing is missing but the word to serve."""
+        return self.state is (WorkerState.WARM if self.warm_up else WorkerState.LOADED)
+
+    @property
     def is_known_to_edge(self) -> bool:
         """Whether the edge may have requests on it."""
         return self.state in (WorkerState.SERVING, WorkerState.DRAINING, WorkerState.LOST)
+
+    @property
+    def is_being_made_ready(self) -> bool:
+        """Whether it imports the app, or is warmed up."""
+        return self.state in (WorkerState.LOADING, WorkerState.WARMING)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -129,7 +146,7 @@ class Rollout:
     @property
     def is_loaded(self) -> bool:
         """Whether every one of them could serve."""
-        return all(worker.state is WorkerState.LOADED for worker in self.members)
+        return all(worker.is_ready for worker in self.members)
 
 
 class Roster:
@@ -164,3 +181,9 @@ class Roster:
     def known_to_edge(self) -> list[Worker]:
         """Return the workers on which the edge may have requests."""
         return [worker for worker in self.workers.values() if worker.is_known_to_edge]
+
+    def linked(self) -> list[Worker]:
+        """Return the workers that have a connection to the edge."""
+        warmed = (WorkerState.WARMING, WorkerState.WARM)
+        each = self.workers.values()
+        return [worker for worker in each if worker.is_known_to_edge or worker.state in warmed]
