@@ -66,6 +66,8 @@ pub struct Connection {
     /// Where the present request ends in `buf`, as far as it lies there.
     request_end: usize,
     out: Vec<u8>,
+    /// The peer's address as text, which most requests are told.
+    peer_text: String,
     admission: Admission,
 }
 
@@ -102,6 +104,9 @@ impl Connection {
         let watch = shared.watches.add();
         // Asked before: others that come in between are then noticed.
         let edition = shared.edition();
+        let peer_text = accepted
+            .peer
+            .map_or_else(String::new, |(addr, _)| addr.to_string());
         Self {
             stream,
             settings: shared.settings(),
@@ -115,6 +120,7 @@ impl Connection {
             way: Way::default(),
             request_end: 0,
             out: Vec::new(),
+            peer_text,
             admission,
         }
     }
@@ -146,8 +152,8 @@ impl Connection {
     }
 
     async fn serve_one(&mut self, is_first: bool) -> After {
-        let begun_us = match self.receive_head(is_first).await {
-            Ok(begun_us) => begun_us,
+        let received = match self.receive_head(is_first).await {
+            Ok(received) => received,
             Err(head::HeadEnd::Quiet) => return After::Close,
             Err(head::HeadEnd::Aborted { begun_us }) => {
                 let mut record = Record::of_connection(self, begun_us);
@@ -161,7 +167,7 @@ impl Connection {
             }
         };
         self.shared.requests.fetch_add(1, Ordering::Relaxed);
-        let record = Record::of_request(self, begun_us);
+        let record = Record::of_request(self, received);
         if let Err(problem) = trivet_core::gate::admit(
             &self.head,
             &self.buf,

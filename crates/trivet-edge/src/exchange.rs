@@ -198,30 +198,6 @@ impl Exchange {
         }
     }
 
-    /// The same for the handshake of a WebSocket, which has no content.
-    #[must_use]
-    pub fn of_websocket(self) -> Self {
-        Self {
-            is_websocket: true,
-            ..self
-        }
-    }
-
-    /// The same for the handshake of a WebSocket that ends at the app.
-    #[must_use]
-    pub fn of_upgrade(self) -> Self {
-        Self {
-            is_upgrade: true,
-            ..self
-        }
-    }
-
-    /// The same with the settings of a route.
-    #[must_use]
-    pub(crate) fn on_route(self, route: Option<Arc<str>>) -> Self {
-        Self { route, ..self }
-    }
-
     /// What goes to the worker with the frame.
     pub fn descriptor(&self) -> Option<Arc<File>> {
         self.descriptor.lock().clone()

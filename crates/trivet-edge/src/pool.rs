@@ -3,9 +3,9 @@
 //! Strategy: a request goes at once to the process that holds the fewest, if
 //! that is below its window; else it waits in the queue, and goes out when an
 //! answer makes room. Frames for a worker are gathered and written once per
-//! turn of the loop. While somebody waits, a coarse timer looks for requests
-//! that lie unstarted behind a slow one: they are recalled for an idle
-//! process, or another thread of their process is woken for them.
+//! turn of the loop. While somebody waits, or could soon have to, a coarse timer
+//! looks for requests that lie unstarted behind a slow one: they are recalled
+//! for an idle process, or another thread of their process is woken for them.
 
 mod handout;
 mod report;
@@ -131,9 +131,9 @@ impl Pool {
         if state.queue.is_empty()
             && let Some(at) = state.best_worker()
         {
-            let behind_another = state.hand_out(at, exchange);
+            let is_watched = state.hand_out(at, exchange);
             drop(state);
-            if behind_another {
+            if is_watched {
                 self.waiting.notify_one();
             }
             return Ok(());
@@ -358,9 +358,15 @@ impl Pool {
             return Ok(input.len());
         };
         let mut taken = 0;
+        let now_us = now_us();
         while let Some((header, payload)) = split_frame(input.get(taken..).unwrap_or_default())? {
             taken += HEADER_BYTES + payload.len();
-            worker.take_frame(&header, payload, descriptors, self.response_memory())?;
+            worker.take_frame(
+                &header,
+                payload,
+                descriptors,
+                (self.response_memory(), now_us),
+            )?;
         }
         for raised in worker.take_raised() {
             state.reporter.raised(number, raised);
@@ -369,7 +375,7 @@ impl Pool {
         Ok(taken)
     }
 
-    /// Look for requests that wait behind slow ones; false where nobody waits.
+    /// Look for requests that wait behind slow ones; false where nobody does, or soon could.
     pub fn rescue(&self) -> bool {
         self.state.lock().rescue(now_us())
     }

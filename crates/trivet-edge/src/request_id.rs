@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
-use crate::clock::unix_us;
+use crate::clock::coarse_unix_us;
 
 /// Longest id that is taken over from a trusted proxy.
 const LONGEST: usize = 128;
@@ -14,22 +14,20 @@ thread_local! {
 
 /// A new id. Not a secret: it can be guessed from another one.
 pub(crate) fn fresh() -> String {
-    let millis = unix_us() / 1000;
+    let millis = coarse_unix_us() / 1000;
     let (high, low) = (random(), random());
     let bytes = [
         (millis << 16) | 0x7000 | (high & 0x0fff),
         (low & 0x3fff_ffff_ffff_ffff) | 0x8000_0000_0000_0000,
     ];
     let mut text = String::with_capacity(36);
-    for (at, nibble) in bytes
-        .iter()
-        .flat_map(|half| (0..16).rev().map(move |at| half >> (4 * at) & 0xf))
-        .enumerate()
-    {
-        if matches!(at, 8 | 12 | 16 | 20) {
+    for (at, byte) in bytes.iter().flat_map(|half| half.to_be_bytes()).enumerate() {
+        if matches!(at, 4 | 6 | 8 | 10) {
             text.push('-');
         }
-        text.push(char::from_digit(u32::try_from(nibble).unwrap_or(0), 16).unwrap_or('0'));
+        for nibble in [byte >> 4, byte & 0xf] {
+            text.push(char::from(b"0123456789abcdef"[usize::from(nibble)]));
+        }
     }
     text
 }

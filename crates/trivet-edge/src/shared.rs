@@ -10,7 +10,7 @@ use trivet_core::http_date;
 use trivet_wire::edge_config::EdgeConfig;
 
 use crate::access_log::Logs;
-use crate::clock::unix_us;
+use crate::clock::coarse_unix_us;
 use crate::pool::Pool;
 use crate::settings::{Settings, SetupError};
 use crate::watch::Watches;
@@ -93,7 +93,7 @@ impl Shared {
 
     /// The time now as an IMF-fixdate (RFC 9110 section 5.6.7).
     pub(crate) fn date(&self) -> [u8; http_date::LEN] {
-        let now = unix_us() / 1_000_000;
+        let now = coarse_unix_us() / 1_000_000;
         let mut date = self.date.lock();
         if date.0 != now {
             *date = (now, http_date::format(now));

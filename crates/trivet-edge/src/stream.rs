@@ -53,9 +53,12 @@ impl Stream {
         context: &mut Context<'_>,
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match self {
-            Self::Tcp(stream) => Pin::new(stream).poll_write_vectored(context, parts),
-            Self::Unix(stream) => Pin::new(stream).poll_write_vectored(context, parts),
+        // `send` costs the kernel less than `writev`, and most answers are one piece.
+        match (self, parts) {
+            (Self::Tcp(stream), [part]) => Pin::new(stream).poll_write(context, part),
+            (Self::Unix(stream), [part]) => Pin::new(stream).poll_write(context, part),
+            (Self::Tcp(stream), _) => Pin::new(stream).poll_write_vectored(context, parts),
+            (Self::Unix(stream), _) => Pin::new(stream).poll_write_vectored(context, parts),
         }
     }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::clock::now_us;
+use crate::clock::{coarse_now_us, now_us};
 
 /// How often deadlines are looked at.
 pub const SWEEP: Duration = Duration::from_millis(100);
@@ -20,6 +20,8 @@ pub const SWEEP: Duration = Duration::from_millis(100);
 #[derive(Debug, Default)]
 pub struct Watch {
     deadline_us: AtomicU64,
+    /// When the sweep has looked last: a task that wakes for anything else need not ask the clock.
+    swept_us: Arc<AtomicU64>,
     is_idle: AtomicBool,
     waker: OnceLock<Waker>,
 }
@@ -27,7 +29,7 @@ pub struct Watch {
 impl Watch {
     /// Set the deadline `timeout_ms` from now.
     pub fn set(&self, timeout_ms: u32) {
-        self.set_at(now_us() + u64::from(timeout_ms) * 1000);
+        self.set_at(coarse_now_us() + u64::from(timeout_ms) * 1000);
     }
 
     /// Set the deadline to a point of the monotonic clock.
@@ -45,10 +47,10 @@ impl Watch {
         self.deadline_us.load(Ordering::Relaxed) != 0
     }
 
-    /// Whether the deadline has passed.
+    /// Whether the deadline had passed at the last sweep.
     pub fn is_over(&self) -> bool {
         let deadline = self.deadline_us.load(Ordering::Relaxed);
-        deadline != 0 && now_us() >= deadline
+        deadline != 0 && self.swept_us.load(Ordering::Relaxed) >= deadline
     }
 
     /// Say whether the connection waits for its next request.
@@ -77,12 +79,16 @@ impl Watch {
 #[derive(Debug, Default)]
 pub struct Watches {
     list: Mutex<Vec<Weak<Watch>>>,
+    swept_us: Arc<AtomicU64>,
 }
 
 impl Watches {
     /// Watch one more connection, as long as it keeps the returned value.
     pub fn add(&self) -> Arc<Watch> {
-        let watch = Arc::new(Watch::default());
+        let watch = Arc::new(Watch {
+            swept_us: Arc::clone(&self.swept_us),
+            ..Watch::default()
+        });
         self.list.lock().push(Arc::downgrade(&watch));
         watch
     }
@@ -90,6 +96,7 @@ impl Watches {
     /// Wake those whose deadline has passed, and forget those that are gone.
     pub fn sweep(&self) {
         let now = now_us();
+        self.swept_us.store(now, Ordering::Relaxed);
         self.list.lock().retain(|watch| {
             let Some(watch) = watch.upgrade() else {
                 return false;
@@ -126,5 +133,23 @@ impl Watches {
             .iter()
             .filter(|watch| watch.strong_count() > 0)
             .count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_is_over_once_the_sweep_has_seen_it() {
+        let watches = Watches::default();
+        let watch = watches.add();
+        watch.set_at(now_us());
+        assert!(!watch.is_over());
+        watches.sweep();
+        assert!(watch.is_over());
+        watch.set(60_000);
+        watches.sweep();
+        assert!(!watch.is_over());
     }
 }

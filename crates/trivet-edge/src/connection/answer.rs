@@ -107,17 +107,14 @@ impl Connection {
         let is_replayable = !matches!(content, Content::Stream(_) | Content::Upgrade);
         let waker = poll_fn(|context| Poll::Ready(context.waker().clone())).await;
         let route = self.way.route.clone();
-        let exchange = Exchange::new(frame, descriptor, record.received_us, is_replayable, waker)
-            .on_route(route);
-        let exchange = Arc::new(match &handshake {
-            None => exchange,
-            Some(Handshake::EndsHere(_)) => exchange.of_websocket(),
-            Some(Handshake::EndsAtApp(_)) => {
-                // What the client has sent ahead may be no HTTP.
-                record.keep_alive = false;
-                exchange.of_upgrade()
-            }
-        });
+        let mut exchange =
+            Exchange::new(frame, descriptor, record.received_us, is_replayable, waker);
+        exchange.route = route;
+        exchange.is_websocket = matches!(&handshake, Some(Handshake::EndsHere(_)));
+        exchange.is_upgrade = matches!(&handshake, Some(Handshake::EndsAtApp(_)));
+        // What the client has sent ahead of an upgrade may be no HTTP.
+        record.keep_alive &= !exchange.is_upgrade;
+        let exchange = Arc::new(exchange);
         if let Err(problem) = app.pool.submit(&exchange) {
             return self.decline(problem, record, &upload).await;
         }

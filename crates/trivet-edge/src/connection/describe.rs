@@ -38,9 +38,7 @@ impl Connection {
             .map_or_else(|| admitted.host.of(buf), |host| host.of(buf));
         let is_secure = record.scheme == "https";
         let (server_name, server_port) = split_port(host, if is_secure { 443 } else { 80 });
-        let client = record
-            .client
-            .map_or_else(String::new, |addr| addr.to_string());
+        let client = self.client_text(record);
         let request = RequestHead {
             attempt: 0,
             secure: is_secure,

@@ -7,7 +7,7 @@ use trivet_core::Problem;
 use trivet_core::http1::Parse;
 
 use super::{Broken, Connection, give_buffer, take_buffer};
-use crate::clock::now_us;
+use crate::clock::{coarse_now_us, now_us};
 
 /// Why no request head came.
 #[derive(Debug)]
@@ -28,11 +28,20 @@ pub(super) enum HeadEnd {
     },
 }
 
+/// When a request head came, µs of the monotonic clock.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Received {
+    /// Its first byte.
+    pub(super) begun_us: u64,
+    /// Its last.
+    pub(super) received_us: u64,
+}
+
 impl Connection {
-    /// Receive the next request head into `head`; returns when it began.
-    pub(super) async fn receive_head(&mut self, is_first: bool) -> Result<u64, HeadEnd> {
+    /// Receive the next request head into `head`.
+    pub(super) async fn receive_head(&mut self, is_first: bool) -> Result<Received, HeadEnd> {
         if self.buf.is_empty() {
-            let since_us = now_us();
+            let since_us = coarse_now_us();
             self.renew_settings();
             self.watch.set_at(since_us + self.patience_us(is_first));
             self.watch.set_idle(true);
@@ -52,12 +61,17 @@ impl Connection {
         self.renew_settings();
         let begun_us = now_us();
         let head_ms = self.settings.config.timeouts.request_head_ms;
+        let mut came_at_once = true;
         self.watch.set_at(begun_us + u64::from(head_ms) * 1000);
         loop {
             match self.head.parse(&self.buf, &self.settings.head_limits) {
                 Ok(Parse::Complete) => {
                     self.watch.clear();
-                    return Ok(begun_us);
+                    let received_us = if came_at_once { begun_us } else { now_us() };
+                    return Ok(Received {
+                        begun_us,
+                        received_us,
+                    });
                 }
                 Ok(Parse::Partial) => {}
                 Err(problem) => {
@@ -66,6 +80,7 @@ impl Connection {
                     return Err(HeadEnd::Problem { problem, begun_us });
                 }
             }
+            came_at_once = false;
             match self.fill().await {
                 Ok(_) => {}
                 // Old clients end a form with an empty line that belongs to no

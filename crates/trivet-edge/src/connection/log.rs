@@ -1,11 +1,13 @@
 //! What is known of a request for its access log line.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use trivet_core::access_log::AccessRecord;
 use trivet_core::http1::{KnownField, Span};
 
 use super::Connection;
+use super::head::Received;
 use crate::clock::{now_us, unix_us};
 use crate::request_id;
 
@@ -44,10 +46,14 @@ pub(super) struct Record {
 }
 
 impl Record {
-    fn new(begun_us: u64, id: String) -> Self {
+    fn new(received: Received, id: String) -> Self {
+        let Received {
+            begun_us,
+            received_us,
+        } = received;
         Self {
             begun_us,
-            received_us: now_us(),
+            received_us,
             due_us: 0,
             client: None,
             client_port: 0,
@@ -71,7 +77,11 @@ impl Record {
     /// Of a connection whose request head never came to its end.
     pub(super) fn of_connection(connection: &Connection, begun_us: u64) -> Self {
         let (client, port) = connection.accepted.peer.unzip();
-        let record = Self::new(begun_us, request_id::fresh());
+        let received = Received {
+            begun_us,
+            received_us: now_us(),
+        };
+        let record = Self::new(received, request_id::fresh());
         Self {
             client,
             client_port: port.unwrap_or(0),
@@ -80,7 +90,7 @@ impl Record {
     }
 
     /// Of a request whose head is there: who sent it, as trusted proxies tell.
-    pub(super) fn of_request(connection: &Connection, begun_us: u64) -> Self {
+    pub(super) fn of_request(connection: &Connection, received: Received) -> Self {
         let (head, buf) = (&connection.head, &connection.buf);
         let (addr, port) = connection.accepted.peer.unzip();
         let client =
@@ -100,12 +110,23 @@ impl Record {
             host: client.host,
             is_trusted: client.trusted,
             has_head: true,
-            ..Self::new(begun_us, id.unwrap_or_else(request_id::fresh))
+            ..Self::new(received, id.unwrap_or_else(request_id::fresh))
         }
     }
 }
 
 impl Connection {
+    /// The address of the request's client; empty where there is none.
+    pub(super) fn client_text(&self, record: &Record) -> Cow<'_, str> {
+        match record.client {
+            Some(addr) if self.accepted.peer.is_some_and(|(peer, _)| peer == addr) => {
+                Cow::Borrowed(&self.peer_text)
+            }
+            Some(addr) => Cow::Owned(addr.to_string()),
+            None => Cow::Borrowed(""),
+        }
+    }
+
     /// Write the request's line.
     pub(super) fn log(&self, record: &Record) {
         let Some(log) = self.settings.access_log() else {
@@ -119,9 +140,7 @@ impl Connection {
                 &[]
             }
         };
-        let client = record
-            .client
-            .map_or_else(String::new, |addr| addr.to_string());
+        let client = self.client_text(record);
         log.record(&AccessRecord {
             unix_us: unix_us(),
             client: &client,

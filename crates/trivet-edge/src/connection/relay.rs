@@ -143,6 +143,10 @@ impl Connection {
         parts: &[&[u8]],
         sent: usize,
     ) -> Poll<Result<usize, Broken>> {
+        if let [part] = parts {
+            let rest = part.get(sent..).unwrap_or_default();
+            return self.poll_send_slices(context, &[IoSlice::new(rest)]);
+        }
         let mut slices = [IoSlice::new(&[]); PARTS];
         let mut skip = sent;
         let mut count = 0;
@@ -154,10 +158,15 @@ impl Connection {
                 count += 1;
             }
         }
-        match self
-            .stream
-            .poll_write(context, slices.get(..count).unwrap_or_default())
-        {
+        self.poll_send_slices(context, slices.get(..count).unwrap_or_default())
+    }
+
+    fn poll_send_slices(
+        &mut self,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<Result<usize, Broken>> {
+        match self.stream.poll_write(context, slices) {
             Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Err(Broken::Gone)),
             Poll::Ready(Ok(bytes)) => Poll::Ready(Ok(bytes)),
             Poll::Pending => {

@@ -329,7 +329,7 @@ impl Worker {
         header: &Header,
         payload: &[u8],
         descriptors: &mut VecDeque<OwnedFd>,
-        memory: u64,
+        (memory, now_us): (u64, u64),
     ) -> Result<(), FrameError> {
         let file = if header.flags.has(Flags::DESCRIPTOR) {
             Some(File::from(
@@ -373,7 +373,7 @@ impl Worker {
         }
         match header.kind {
             Kind::Response => {
-                self.take_response(&exchange, payload, ended)?;
+                self.take_response(&exchange, payload, ended, now_us)?;
                 if accepts_websocket(&exchange, payload) {
                     self.accept_socket(header, exchange);
                     return Ok(());
@@ -565,6 +565,7 @@ impl Worker {
         exchange: &Exchange,
         payload: &[u8],
         ended: bool,
+        now_us: u64,
     ) -> Result<(), FrameError> {
         let view = trivet_wire::frames::ResponseView::parse(payload)?;
         let app_us = view.head.app_us;
@@ -576,7 +577,7 @@ impl Worker {
         if !exchange.is_upgrade {
             // How long WebSockets are open says nothing about requests.
             self.service.record(app_us);
-            self.waited_us += now_us()
+            self.waited_us += now_us
                 .saturating_sub(exchange.received_us)
                 .saturating_sub(u64::from(app_us));
         }

@@ -12,7 +12,8 @@ use crate::pool::Pool;
 /// A handshake that a worker has started.
 fn started(pool: &Pool, worker: &Worker) -> (Arc<Exchange>, Handed) {
     let frame = exchange(b"GET").frame.to_vec();
-    let upgrade = Exchange::new(frame, None, 1, false, Waker::noop().clone()).of_upgrade();
+    let mut upgrade = Exchange::new(frame, None, 1, false, Waker::noop().clone());
+    upgrade.is_upgrade = true;
     let upgrade = Arc::new(upgrade);
     pool.submit(&upgrade).unwrap();
     let handed = worker.take(pool)[0];
@@ -61,7 +62,8 @@ fn tunnels_spread_over_workers() {
     let mut counts = [0, 0];
     for _ in 0..6 {
         let frame = exchange(b"GET").frame.to_vec();
-        let upgrade = Exchange::new(frame, None, 1, false, Waker::noop().clone()).of_upgrade();
+        let mut upgrade = Exchange::new(frame, None, 1, false, Waker::noop().clone());
+        upgrade.is_upgrade = true;
         let upgrade = Arc::new(upgrade);
         pool.submit(&upgrade).unwrap();
         for (worker, count) in workers.iter().zip(&mut counts) {
