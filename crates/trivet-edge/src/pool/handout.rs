@@ -46,16 +46,16 @@ impl State {
             .map(|(at, _)| at)
     }
 
-    /// Hand a request to the worker at `at`; true where it lies behind another.
+    /// Hand a request to the worker at `at`; true where the rescue is to look at it.
     pub(super) fn hand_out(&mut self, at: usize, exchange: &Arc<Exchange>) -> bool {
         let number = self.next_number;
         self.next_number += 1;
         let Some(worker) = self.workers.get_mut(at) else {
             return false;
         };
-        let behind_another = !worker.is_idle();
+        let is_watched = !worker.is_idle() || worker.has_spare_thread();
         worker.hand_out(exchange, number, now_us());
-        behind_another
+        is_watched
     }
 
     /// Hand out what waits, as far as there is room.

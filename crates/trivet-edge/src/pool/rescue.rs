@@ -1,6 +1,9 @@
 //! No request waits behind a slow one while anybody is idle.
 //!
-//! Looks at the pool once per millisecond, only while somebody waits.
+//! Looks at the pool once per millisecond, while somebody waits, or could soon
+//! have to: while a request has just begun to hold its thread. One that waits
+//! for something is set aside before the next one comes, so that nobody waits
+//! for that to be found out.
 
 use std::sync::Arc;
 
@@ -15,6 +18,9 @@ const LONG_US: u64 = 1000;
 /// thread only after this long: two threads that both want the lock are slower
 /// than one, but nobody should wait behind a long computation for ever.
 const PATIENCE_US: u64 = 20_000;
+/// For so long a request is looked after though nobody waits behind it. What has not
+/// begun to wait by then computes, and another thread would only be in its way.
+const FRESH_US: u64 = 20_000;
 /// Least time between two looks at a process's CPU clock that says anything.
 const LOOK_US: u64 = 500;
 
@@ -38,7 +44,7 @@ enum Activity {
 }
 
 impl State {
-    /// Recall, wake and hand out as needed; false where nobody waits.
+    /// Recall, wake and hand out as needed; false where nobody waits, or could soon have to.
     pub(super) fn rescue(&mut self, now_us: u64) -> bool {
         let mut someone_waits = !self.queue.is_empty();
         for at in 0..self.workers.len() {
@@ -62,6 +68,7 @@ impl State {
             }
             let unsent = worker.has_unsent();
             if unstarted == 0 && self.queue.is_empty() && !unsent {
+                someone_waits |= worker.look_after(longest_us, now_us);
                 continue;
             }
             someone_waits = true;
@@ -135,6 +142,24 @@ impl Worker {
     /// Answers lie in the process, gathered for one send.
     fn has_unsent(&self) -> bool {
         !self.is_idle() && self.claim.page().has_unsent()
+    }
+
+    /// Free the thread's place for who comes next, if its request waits for something.
+    /// Returns whether to look again.
+    fn look_after(&mut self, longest_us: u64, now_us: u64) -> bool {
+        if self.ahead() == 0 || longest_us > FRESH_US || !self.has_spare_thread() {
+            return false;
+        }
+        let activity = self.look(now_us);
+        if longest_us >= LONG_US && activity == Activity::Waiting {
+            self.set_aside(now_us);
+        }
+        true
+    }
+
+    /// Whether a request that it is given should be looked after.
+    pub(super) fn has_spare_thread(&self) -> bool {
+        self.aside + 1 < self.threads
     }
 
     fn look(&mut self, now_us: u64) -> Activity {

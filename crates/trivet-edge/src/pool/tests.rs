@@ -418,6 +418,39 @@ fn another_thread_is_woken_where_the_process_waits() {
 }
 
 #[test]
+fn a_request_that_waits_is_set_aside_before_the_next_one_comes() {
+    let pool = pool(10, 2);
+    let worker = add_worker(&pool, 1, 4);
+    let _held = submit(&pool, b"GET");
+    let since_us = crate::clock::now_us();
+    assert!(worker.start(worker.take(&pool)[0], since_us));
+    {
+        let mut state = pool.state.lock();
+        assert!(state.rescue(since_us + 500), "it may have to wait yet");
+        assert!(state.rescue(since_us + 2500));
+        assert!(!state.rescue(since_us + 4500), "there is no more to see");
+    }
+    assert_eq!(worker.rings(), 1);
+}
+
+#[test]
+fn nobody_looks_for_long_after_a_request_that_nobody_waits_for() {
+    let pool = pool(10, 2);
+    let worker = add_worker(&pool, 1, 1);
+    let _held = submit(&pool, b"GET");
+    let since_us = crate::clock::now_us();
+    assert!(worker.start(worker.take(&pool)[0], since_us));
+    assert!(
+        !pool.state.lock().rescue(since_us + 500),
+        "there is no other thread"
+    );
+    let other = add_worker(&pool, 2, 4);
+    let _held = submit(&pool, b"GET");
+    assert!(other.start(other.take(&pool)[0], since_us));
+    assert!(!pool.state.lock().rescue(since_us + 30_000));
+}
+
+#[test]
 fn the_place_of_a_finished_request_aside_goes_to_the_next_long_one() {
     let pool = pool(10, 1);
     let worker = add_worker(&pool, 1, 2);

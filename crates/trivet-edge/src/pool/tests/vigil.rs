@@ -213,7 +213,7 @@ fn what_goes_wrong_before_the_time_is_over_is_an_incident_of_its_own() {
 fn the_request_has_the_name_of_its_route() {
     let pool = pool(10, 4);
     let worker = add_worker(&pool, 1, 4);
-    let exchange = Arc::into_inner(exchange(b"GET")).unwrap();
+    let mut exchange = Arc::into_inner(exchange(b"GET")).unwrap();
     exchange.route = Some("/reports/*".into());
     let exchange = Arc::new(exchange);
     pool.submit(&exchange).unwrap();
