@@ -27,4 +27,4 @@ mod stream;
 mod warm_up;
 pub mod watch;
 
-pub use run::run;
+pub use run::{run, scheduling};

@@ -20,6 +20,7 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple, PyType};
 use rustix::fs::{FileType, SeekFrom, fstat, seek};
 use trivet_edge::claim_map::ClaimMap;
 use trivet_edge::clock::now_us;
+use trivet_edge::scheduling::Scheduling;
 use trivet_wire::claim::{THREADS, ThreadState};
 use trivet_wire::frames::{Content, INITIAL_CREDIT_BYTES, RequestView};
 
@@ -128,7 +129,7 @@ impl WsgiWorker {
         Ok(Self {
             link,
             app,
-            environs: EnvironMaker::new(environ),
+            environs: EnvironMaker::new(&environ)?,
             inputs: InputMaker::new(py, raw_stream)?,
             file_wrapper,
             open_socket,
@@ -153,6 +154,8 @@ impl WsgiWorker {
         self.interrupts.enter(py, index)?;
         let page = self.link.claim().page();
         self.link.enter();
+        let mut scheduling = Scheduling::of_this_thread();
+        let mut handled = 0;
         loop {
             let (turn, grows) = self.link.turn();
             if grows && !grow.call0()?.extract::<bool>()? {
@@ -163,13 +166,16 @@ impl WsgiWorker {
             }
             match turn {
                 Turn::Run(job) => {
+                    handled += 1;
                     self.handle(py, index, job);
                     // Signal handlers and pending calls run between requests, too.
                     py.check_signals()?;
                 }
                 Turn::Read => {
                     if !self.link.read(false) {
-                        page.set_thread(index, ThreadState::Reading, now_us());
+                        let since = now_us();
+                        scheduling.wake(std::mem::take(&mut handled), since);
+                        page.set_thread(index, ThreadState::Reading, since);
                         py.detach(|| {
                             self.link.read(true);
                             page.set_thread(index, ThreadState::WaitingForGil, now_us());
