@@ -1,6 +1,6 @@
 """Everything Python may ask of Rust. Described in `docs/internals/native.md`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, final
 
 VERSION: str
@@ -159,6 +159,109 @@ class AsgiLink:
 
     def flush(self) -> bool:
         """Write what is to be sent; false where the socket is full."""
+
+@final
+class AsgiExchange:
+    """One HTTP request's `receive` and `send`, as far as they are simple."""
+
+    def receive(self) -> AsgiCall:
+        """Return ASGI's `receive()`."""
+
+    def send(self, message: dict[str, Any]) -> AsgiCall:
+        """Return ASGI's `send(message)`."""
+
+    def python(self) -> Any:  # noqa: ANN401 - what `resume` of `AsgiWork` returns
+        """Return the exchange as Python has it, which is where it goes on from now on."""
+
+@final
+class AsgiCall:
+    """A call of `receive` or `send`: a coroutine that does it when it is awaited."""
+
+    def __await__(self) -> AsgiCall:
+        """Return itself."""
+
+    def __iter__(self) -> AsgiCall:
+        """Return itself."""
+
+    def __next__(self) -> Any:  # noqa: ANN401 - whatever it waits for
+        """Do it, or go on; `StopIteration` has the result."""
+
+    def send(self, value: Any) -> Any:  # noqa: ANN401 - whatever it waits for
+        """Do it, or go on; `StopIteration` has the result."""
+
+    def throw(self, kind: object, value: object = None, traceback: object = None) -> Any:  # noqa: ANN401 - whatever it waits for
+        """Raise an exception where it waits."""
+
+    def close(self) -> None:
+        """End it where it waits."""
+
+    @property
+    def cr_await(self) -> Any:  # noqa: ANN401 - a coroutine
+        """What does it, where it is not simple."""
+
+@final
+class AsgiWork:
+    """The HTTP requests of a worker process, and how they are run. For the loop's thread."""
+
+    def __new__(
+        cls,
+        *,
+        link: AsgiLink,
+        app: Callable[..., Any],
+        adapt: Callable[[Any], Coroutine[Any, Any, Any]],
+        running: dict[int, tuple[AsgiExchange, Any, Coroutine[Any, Any, Any]]],
+        resume: Callable[[tuple[int, int, int, Any, bool], Any], Any],
+        finish: Callable[[Any, int, dict[str, Any], BaseException | None], None],
+        flush: Callable[[], None],
+        flush_soon: Callable[[], None],
+        start: Callable[[], None],
+    ) -> AsgiWork:
+        """`adapt` makes a coroutine of whatever else an app returns.
+
+        Requests that wait for something are in `running`, by number. `resume` takes over an
+        exchange that is not simple any more, `finish` ends it; `start` makes a task of `begin()`.
+        """
+
+    def begin(self) -> AsgiRun:
+        """Return what a new task has to await."""
+
+    def take(self) -> bool:
+        """Take what the link has read; return whether a new task is needed for it."""
+
+    def cancel(self, number: int) -> None:
+        """Tell that nobody waits for a request that has not been started."""
+
+    def stop(self) -> None:
+        """Start no further request, and have each task end with its own."""
+
+    def abandon(self) -> None:
+        """Tell that this is a child that the app has forked."""
+
+@final
+class AsgiRun:
+    """Runs requests until none is left, or one waits: to the end of that one, then."""
+
+    def __await__(self) -> AsgiRun:
+        """Return itself."""
+
+    def __iter__(self) -> AsgiRun:
+        """Return itself."""
+
+    def __next__(self) -> Any:  # noqa: ANN401 - whatever it waits for
+        """Go on."""
+
+    def send(self, value: Any) -> Any:  # noqa: ANN401 - whatever it waits for
+        """Go on."""
+
+    def throw(self, kind: object, value: object = None, traceback: object = None) -> Any:  # noqa: ANN401 - whatever it waits for
+        """Raise an exception where it waits."""
+
+    def close(self) -> None:
+        """End it where it waits."""
+
+    @property
+    def cr_await(self) -> Any:  # noqa: ANN401 - a coroutine
+        """The app's coroutine, while it waits."""
 
 @final
 class StreamedContent:

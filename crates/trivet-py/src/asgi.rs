@@ -2,13 +2,15 @@
 //! for an event loop in Python.
 //!
 //! Strategy: the event loop calls [`AsgiLink::read`] when the socket is
-//! readable and gets all that has come as Python values, scopes included. What
-//! the app sends is encoded at once and written once per turn of the loop, by
-//! [`AsgiLink::flush`]. Nothing here waits.
+//! readable and gets all that has come as Python values; HTTP requests are kept
+//! for [`AsgiWork`], which runs them. What the app sends is encoded at once and
+//! written once per turn of the loop, by [`AsgiLink::flush`]. Nothing here waits.
 
+mod exchange;
 mod head;
 mod scope;
 mod websocket;
+mod work;
 
 use std::collections::{HashMap, VecDeque};
 use std::io::IoSlice;
@@ -23,36 +25,38 @@ use rustix::net::{RecvFlags, SendFlags};
 use trivet_edge::claim_map::ClaimMap;
 use trivet_edge::clock::now_us;
 use trivet_edge::fd_socket;
+use trivet_edge::scheduling::Scheduling;
 use trivet_wire::frames::{
     Content, Flags, FrameError, HEADER_BYTES, Header, Kind, RequestView, ResponseHead,
     UNKNOWN_LENGTH, check_hello, encode_response, encode_trailers, put_frame, put_hello,
     read_amount, split_frame,
 };
 
+pub(crate) use exchange::{AsgiCall, AsgiExchange};
 pub(crate) use head::AsgiHead;
 use scope::ScopeMaker;
+use work::Ready;
+pub(crate) use work::{AsgiRun, AsgiWork};
 
 /// Bytes that one read takes at the most.
 const READ_BYTES: usize = 256 << 10;
 
 /// What [`AsgiLink::read`] tells about, as the first item of each event.
 mod event {
-    /// `(REQUEST, number, slot, started, scope, content)`.
-    pub(super) const REQUEST: u8 = 0;
     /// `(BODY, number, data, ended)`.
-    pub(super) const BODY: u8 = 1;
+    pub(super) const BODY: u8 = 0;
     /// `(CREDIT, number, bytes)`.
-    pub(super) const CREDIT: u8 = 2;
+    pub(super) const CREDIT: u8 = 1;
     /// `(CANCEL, number)`.
-    pub(super) const CANCEL: u8 = 3;
+    pub(super) const CANCEL: u8 = 2;
     /// `(WEBSOCKET, number, slot, started, scope)`.
-    pub(super) const WEBSOCKET: u8 = 4;
+    pub(super) const WEBSOCKET: u8 = 3;
     /// `(MESSAGE, number, message, cost)`.
-    pub(super) const MESSAGE: u8 = 5;
+    pub(super) const MESSAGE: u8 = 4;
     /// `(CLOSE, number, code, reason)`.
-    pub(super) const CLOSE: u8 = 6;
+    pub(super) const CLOSE: u8 = 5;
     /// `(PIECE, number)`: a message has begun, and there is credit to be written.
-    pub(super) const PIECE: u8 = 7;
+    pub(super) const PIECE: u8 = 6;
 }
 
 #[derive(Debug, Default)]
@@ -61,7 +65,14 @@ struct Outgoing {
     descriptor: Option<OwnedFd>,
 }
 
-#[derive(Debug, Default)]
+/// Which request a frame is about.
+#[derive(Clone, Copy, Debug)]
+struct Address {
+    number: u64,
+    slot: u16,
+}
+
+#[derive(Default)]
 struct State {
     input: Vec<u8>,
     filled: usize,
@@ -71,6 +82,10 @@ struct State {
     written: usize,
     /// WebSocket messages of which the last piece has not come, by number.
     unfinished: HashMap<u64, Vec<u8>>,
+    /// Requests that nobody has taken yet.
+    ready: VecDeque<Ready>,
+    /// That of the event loop's thread, from the first read on.
+    scheduling: Option<Scheduling>,
 }
 
 impl State {
@@ -113,8 +128,8 @@ impl AsgiLink {
         Ok(Self {
             socket,
             claim,
-            scopes: ScopeMaker::new(scope),
-            websocket_scopes: ScopeMaker::new(websocket_scope),
+            scopes: ScopeMaker::new(scope)?,
+            websocket_scopes: ScopeMaker::new(websocket_scope)?,
             state: Mutex::new(state),
         })
     }
@@ -124,7 +139,8 @@ impl AsgiLink {
         self.socket.as_raw_fd()
     }
 
-    /// Take in what has come. Returns a list of events, or `None` at the end.
+    /// Take in what has come. Returns a list of events, or `None` at the end;
+    /// requests are for [`AsgiWork`].
     ///
     /// Raises `ConnectionError` where the edge broke the contract.
     fn read<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyList>>> {
@@ -147,6 +163,7 @@ impl AsgiLink {
             Err(_) => return Ok(None),
         }
         let mut taken = 0;
+        let before = state.ready.len();
         let input = std::mem::take(&mut state.input);
         while let Some((header, payload)) =
             split_frame(&input[taken..state.filled]).map_err(broken)?
@@ -161,7 +178,8 @@ impl AsgiLink {
             let event = match header.kind {
                 Kind::Message => websocket::message(py, state, &header, payload)?,
                 Kind::Close => websocket::close(py, state, &header, payload)?,
-                _ => self.event(py, &header, payload, descriptor)?,
+                Kind::Request => self.request(py, state, &header, (payload, descriptor))?,
+                _ => Self::event(py, &header, payload)?,
             };
             if let Some(event) = event {
                 events.append(event)?;
@@ -170,6 +188,11 @@ impl AsgiLink {
         state.input = input;
         state.input.copy_within(taken..state.filled, 0);
         state.filled -= taken;
+        let requests = (state.ready.len() - before) as u64;
+        state
+            .scheduling
+            .get_or_insert_with(Scheduling::of_this_thread)
+            .wake(requests, now_us());
         Ok(Some(events))
     }
 
@@ -362,11 +385,9 @@ impl AsgiLink {
 
 impl AsgiLink {
     fn event<'py>(
-        &self,
         py: Python<'py>,
         header: &Header,
         payload: &[u8],
-        descriptor: Option<OwnedFd>,
     ) -> PyResult<Option<Bound<'py, PyTuple>>> {
         let number = header.request;
         let event = match header.kind {
@@ -374,7 +395,6 @@ impl AsgiLink {
                 check_hello(payload).map_err(broken)?;
                 return Ok(None);
             }
-            Kind::Request => return self.request(py, header, payload, descriptor),
             Kind::Body => {
                 let ended = header.flags.has(Flags::END);
                 (event::BODY, number, PyBytes::new(py, payload), ended).into_pyobject(py)?
@@ -392,20 +412,20 @@ impl AsgiLink {
     fn request<'py>(
         &self,
         py: Python<'py>,
+        state: &mut State,
         header: &Header,
-        payload: &[u8],
-        descriptor: Option<OwnedFd>,
+        (payload, descriptor): (&[u8], Option<OwnedFd>),
     ) -> PyResult<Option<Bound<'py, PyTuple>>> {
-        let started = now_us();
-        if !self
-            .claim
-            .page()
-            .start(header.slot, header.request, started)
-        {
-            return Ok(None); // The edge took it back and gave it to somebody else.
-        }
         let request = RequestView::parse(payload).map_err(broken)?;
+        let address = Address {
+            number: header.request,
+            slot: header.slot,
+        };
         if request.head.content == Content::WebSocket {
+            let started = now_us();
+            if !self.claim(address, started) {
+                return Ok(None); // The edge took it back and gave it to somebody else.
+            }
             let scope = self.websocket_scopes.make_websocket(py, &request)?;
             let (number, slot) = (header.request, header.slot);
             let event = (event::WEBSOCKET, number, slot, started, scope);
@@ -424,15 +444,30 @@ impl AsgiLink {
                 py.None().into_bound(py)
             }
         };
-        let event = (
-            event::REQUEST,
-            header.request,
-            header.slot,
-            started,
-            scope,
-            content,
-        );
-        Ok(Some(event.into_pyobject(py)?))
+        state.ready.push_back(Ready {
+            address,
+            scope: scope.unbind(),
+            is_head: request.head.method == b"HEAD",
+            content: content.unbind(),
+            is_cancelled: false,
+        });
+        Ok(None)
+    }
+
+    /// Start a request, unless the edge has taken it back.
+    fn claim(&self, address: Address, now_us: u64) -> bool {
+        self.claim
+            .page()
+            .start(address.slot, address.number, now_us)
+    }
+
+    /// Append frames to what is to be sent.
+    fn write(&self, put: impl FnOnce(&mut Vec<u8>)) {
+        put(self.state.lock().out());
+    }
+
+    fn take_ready(&self, to: &mut VecDeque<Ready>) {
+        to.append(&mut self.state.lock().ready);
     }
 }
 

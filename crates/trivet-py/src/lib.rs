@@ -33,8 +33,12 @@ fn _trivet(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(routes::unreachable_route, module)?)?;
     module.add_function(wrap_pyfunction!(routes::explain_request, module)?)?;
     module.add_function(wrap_pyfunction!(wsgi::interrupt_thread, module)?)?;
+    module.add_class::<asgi::AsgiCall>()?;
+    module.add_class::<asgi::AsgiExchange>()?;
     module.add_class::<asgi::AsgiHead>()?;
     module.add_class::<asgi::AsgiLink>()?;
+    module.add_class::<asgi::AsgiRun>()?;
+    module.add_class::<asgi::AsgiWork>()?;
     module.add_class::<wsgi::WsgiWorker>()?;
     module.add_class::<wsgi::StreamedContent>()?;
     Ok(())

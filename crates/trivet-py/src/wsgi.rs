@@ -111,7 +111,7 @@ impl WsgiWorker {
         claim_fd: RawFd,
         doorbell_fd: RawFd,
         app: Py<PyAny>,
-        environ: Bound<'_, PyDict>,
+        environ: &Bound<'_, PyDict>,
         file_wrapper: Py<PyType>,
         raw_stream: Py<PyAny>,
         open_socket: Py<PyAny>,
@@ -129,7 +129,7 @@ impl WsgiWorker {
         Ok(Self {
             link,
             app,
-            environs: EnvironMaker::new(&environ)?,
+            environs: EnvironMaker::new(environ)?,
             inputs: InputMaker::new(py, raw_stream)?,
             file_wrapper,
             open_socket,

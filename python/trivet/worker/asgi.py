@@ -3,21 +3,23 @@
 import asyncio
 import inspect
 import sys
-import types
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from trivet import _trivet
 from trivet.wire.worker_control import Interrupt, Interrupted, Start
 from trivet.worker import asgi_errors, failure, forked, traces
 from trivet.worker.event_loop.websocket import WebSocket
-from trivet.worker.exchange import Exchange
+from trivet.worker.exchange import Content, Exchange, Progress
 from trivet.worker.overdue import stacks
 
 AsgiApp = Callable[[Any, Any, Any], Awaitable[None]]
 
-_REQUEST, _BODY, _CREDIT, _CANCEL, _WEBSOCKET, _MESSAGE, _CLOSE, _PIECE = range(8)
+_BODY, _CREDIT, _CANCEL, _WEBSOCKET, _MESSAGE, _CLOSE, _PIECE = range(7)
 _SERVICE_RESTART = 1012
+
+# `asyncio.create_task(send(message))` takes coroutines only.
+Coroutine.register(_trivet.AsgiCall)
 
 SOCKET_GRACE_S = 1.0
 """How long an app may go on with WebSockets that are closed when its worker stops: it cleans up."""
@@ -29,8 +31,9 @@ NOTICE_S = 0.1
 class AsgiServer:
     """Requests of one process. Belongs to the event loop's thread.
 
-    Strategy: one reader on the link's socket. Each wake-up takes in all that has come and makes a
-    task of each request; what the app sends is written once per turn of the loop.
+    Strategy: one reader on the link's socket. Each wake-up takes in all that has come. HTTP
+    requests are run natively, on as few tasks as may be (`AsgiWork`): here is what only some of
+    them need. What the app sends is written once per turn of the loop.
     """
 
     def __init__(self, app: AsgiApp, start: Start, state: dict[str, Any]) -> None:
@@ -42,9 +45,24 @@ class AsgiServer:
             scope=_http_scope(start, state),
             websocket_scope=_websocket_scope(start, state),
         )
-        # The task beside its exchange: the loop itself keeps only weak references. A callback at
-        # its end would cost more than taking it out of here, where it ends anyway.
-        self._running: dict[int, tuple[Exchange, asyncio.Task[None]]] = {}
+        # HTTP requests that wait for something, with their tasks and the app's coroutines: the
+        # loop itself keeps only weak references to tasks.
+        self._running: dict[
+            int, tuple[_trivet.AsgiExchange, asyncio.Task[None], Coroutine[Any, Any, Any]]
+        ] = {}
+        self._work = _trivet.AsgiWork(
+            link=self.link,
+            app=app,
+            adapt=_adapt,
+            running=self._running,
+            resume=self._resume,
+            finish=self._finish,
+            flush=self._flush,
+            flush_soon=self.flush_soon,
+            start=self._start_run,
+        )
+        self._run: asyncio.Task[None] | None = None
+        self._run_has_begun = False
         self._sockets: dict[int, tuple[WebSocket, asyncio.Task[None]]] = {}
         self._interrupted: set[int] = set()
         self._is_flushing = False
@@ -62,8 +80,9 @@ class AsgiServer:
     async def stop(self) -> None:
         """Take no further request, and wait for those that run."""
         self._loop.remove_reader(self.link.fileno())
+        self._work.stop()
         await self._stop_sockets()
-        while tasks := [task for _, task in self._running.values()]:
+        while tasks := [task for _, task, _ in self._running.values()]:
             await asyncio.wait(tasks)
         self._flush()
 
@@ -80,14 +99,22 @@ class AsgiServer:
     def interrupt(self, message: Interrupt) -> Interrupted:
         """Tell a request that nobody waits for it, and cancel its task a moment later."""
         number = message.request
-        running = self._running.get(number) or self._sockets.get(number)
-        if running is None:
+        if running := self._running.get(number):
+            exchange: Exchange | WebSocket = running[0].python()
+            coroutine: object = running[2]
+        elif socket := self._sockets.get(number):
+            exchange = socket[0]
+            coroutine = socket[1].get_coro()
+        else:
             return Interrupted(request=number, found="nothing", stack="", thread=0)
-        exchange, task = running
-        stack = stacks.of_coroutine(task.get_coro())
+        stack = stacks.of_coroutine(coroutine)
         exchange.cancel()
         self._loop.call_later(NOTICE_S, self._cancel, number)
         return Interrupted(request=number, found="task", stack=stack, thread=0)
+
+    def abandon(self) -> None:
+        """Be of no further use, in a child that the app has forked."""
+        self._work.abandon()
 
     def _cancel(self, number: int) -> None:
         running = self._running.get(number) or self._sockets.get(number)
@@ -104,32 +131,50 @@ class AsgiServer:
         if events is None:
             self._close()
             return
+        if self._work.take():
+            self._start_run()
         for kind, number, *rest in events:
-            if kind == _REQUEST:
-                self._begin(number, *rest)
-            elif socket := self._sockets.get(number):
+            if socket := self._sockets.get(number):
                 self._tell_socket(socket[0], kind, rest)
             elif kind == _WEBSOCKET:
                 self._begin_websocket(number, *rest)
             elif running := self._running.get(number):
-                _tell(running[0], kind, rest)
+                _tell(running[0].python(), kind, rest)
+            elif kind == _CANCEL:
+                self._work.cancel(number)
 
-    def _begin(self, number: int, slot: int, started: int, scope: Any, content: Any) -> None:  # noqa: ANN401
-        is_head = scope["method"] == "HEAD"
+    def _start_run(self) -> None:
+        """See to it that a task takes the requests that wait."""
+        # The last one made may not have begun yet: then it takes these, too.
+        if self._run is None or self._run.done() or self._run_has_begun:
+            self._run_has_begun = False
+            # A name of its own for each task would be formatted for nothing.
+            self._run = self._loop.create_task(self._carry_out(self._work.begin()), name="request")
+
+    async def _carry_out(self, run: _trivet.AsgiRun) -> None:
+        self._run_has_begun = True
+        await run
+
+    def _resume(self, request: tuple[int, int, int, Content, bool], progress: Progress) -> Exchange:
+        """Take over an exchange that is not simple any more."""
+        number, slot, started, content, is_head = request
         exchange = Exchange(self, number, slot, started, content, is_head=is_head)
-        # A name of its own for each task would be formatted for nothing.
-        task = self._loop.create_task(self._run(number, exchange, scope), name="request")
-        self._running[number] = exchange, task
+        exchange.resume(progress)
+        return exchange
 
-    async def _run(self, number: int, exchange: Exchange, scope: dict[str, Any]) -> None:
+    def _finish(
+        self, exchange: Exchange, number: int, scope: dict[str, Any], error: BaseException | None
+    ) -> None:
+        """End a request whose app has returned, or raised.
+
+        Raises:
+            asyncio.CancelledError: That is what it was, and what its task is to tell.
+        """
         try:
-            result = self._app(scope, exchange.receive, exchange.send)
-            if type(result) is not types.CoroutineType and not inspect.isawaitable(result):
-                raise asgi_errors.not_awaitable(result)  # noqa: TRY301 - the app's error, too
-            await result
-            if not exchange.has_ended:
-                raise asgi_errors.returned_early(has_head=exchange.has_head)  # noqa: TRY301 - as above
-        except BaseException as error:
+            if error is None and not exchange.has_ended:
+                error = asgi_errors.returned_early(has_head=exchange.has_head)
+            if error is None:
+                return
             if number in self._interrupted and isinstance(error, asyncio.CancelledError):
                 exchange.fail(traces.summarise(error), "", "")  # its stack is in the log already
             elif asgi_errors.comes_from_a_gone_client(error):
@@ -137,12 +182,11 @@ class AsgiServer:
             else:
                 self._report(exchange, scope, error)
             if isinstance(error, asyncio.CancelledError):
-                raise
+                raise error
         finally:
             if forked.is_child():
                 forked.leave()
             exchange.close()
-            del self._running[number]
             self._interrupted.discard(number)
 
     def _begin_websocket(self, number: int, slot: int, started: int, scope: Any) -> None:  # noqa: ANN401
@@ -166,10 +210,7 @@ class AsgiServer:
 
     async def _run_websocket(self, number: int, socket: WebSocket, scope: dict[str, Any]) -> None:
         try:
-            result = self._app(scope, socket.receive, socket.send)
-            if type(result) is not types.CoroutineType and not inspect.isawaitable(result):
-                raise asgi_errors.not_awaitable(result)  # noqa: TRY301 - the app's error, too
-            await result
+            await _adapt(self._app(scope, socket.receive, socket.send))
             socket.end()
         except BaseException as error:
             # Starlette says by an exception of this name that the client has closed.
@@ -216,11 +257,26 @@ class AsgiServer:
     def _close(self) -> None:
         self._loop.remove_reader(self.link.fileno())
         self._loop.remove_writer(self.link.fileno())
-        for exchange, _ in self._running.values():
-            exchange.cancel()
+        for exchange, _, _ in self._running.values():
+            exchange.python().cancel()
         for socket, _ in self._sockets.values():
             socket.disconnect(_SERVICE_RESTART, "")
         self.on_close()
+
+
+def _adapt(returned: Any) -> Coroutine[Any, Any, Any]:  # noqa: ANN401 - whatever an app returns
+    """Return a coroutine that does what an app has returned.
+
+    Raises:
+        TypeError: It cannot be awaited.
+    """
+    if not inspect.isawaitable(returned):
+        raise asgi_errors.not_awaitable(returned)
+
+    async def run() -> None:
+        await returned
+
+    return run()
 
 
 def _tell(exchange: Exchange, kind: int, rest: list[Any]) -> None:
@@ -237,6 +293,7 @@ def _http_scope(start: Start, state: dict[str, Any]) -> dict[str, Any]:
     """Return the entries of a scope that are the same for every request."""
     return {
         "type": "http",
+        "method": "",  # set for each request
         "asgi": {"version": "3.0", "spec_version": "2.5"},
         "root_path": start.mount,
         "extensions": {

@@ -35,6 +35,8 @@ _WITHOUT_CONTENT = frozenset({204, 205, 304})
 Message = dict[str, Any]
 Content = bytes | tuple[int, int] | None
 """Content that is here, the descriptor of a file with so many bytes, or content still to come."""
+Progress = tuple[_trivet.AsgiHead | None, int, int, bool, bool, bool]
+"""How far a simple exchange has come: head, bytes sent, credit, was read, has started and ended."""
 
 
 class Server(Protocol):
@@ -104,6 +106,14 @@ class Exchange:
         self._is_gone = False
         self._credit = FIRST_CREDIT
         self._waiter: asyncio.Future[None] | None = None
+
+    def resume(self, progress: Progress) -> None:
+        """Go on where a simple exchange stands that is not simple any more."""
+        head, self._sent, self._credit, self._was_read, self._has_started, ended = progress
+        self._has_ended = ended
+        if head is not None:
+            self._head = head
+            self._promised = head.length()
 
     @property
     def has_ended(self) -> bool:

@@ -50,7 +50,7 @@ async def _serve(
             detail=str(error),
         ) from error
     server = AsgiServer(app, start, lifespan.state)
-    forked.disown_in_child([start.link_fd, control.fileno()], lambda: None)
+    forked.disown_in_child([start.link_fd, control.fileno()], server.abandon)
     on_ready()
     is_orphan = await _wait_for_end(control, server)
     stopping = server.stop()

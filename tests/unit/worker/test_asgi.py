@@ -16,6 +16,7 @@ from trivet.worker.asgi import AsgiServer
 
 UNKNOWN = 2**64 - 1
 QUEUED = 1
+RECALLED = 3
 App = Callable[[Any, Any, Any], Awaitable[None]]
 
 
@@ -70,6 +71,10 @@ class Edge:
             "inline": "",
         }
         self.send(value | parts, number=number, fd=fd)
+
+    def recall(self, number: int) -> None:
+        """Take back a request that has not been started."""
+        struct.pack_into("=Q", self._page, (8 + 2 * number) * 8, number << 3 | RECALLED)
 
     async def next(self, kind: str) -> dict[str, Any]:
         """Wait for the next frame, which must be of this kind."""

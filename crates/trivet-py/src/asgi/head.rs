@@ -2,7 +2,7 @@
 
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyBytes, PyInt};
+use pyo3::types::{PyBool, PyBytes, PyInt, PyList, PyTuple};
 use trivet_core::field::{is_token, is_value, trim_ows};
 use trivet_wire::frames::UNKNOWN_LENGTH;
 
@@ -41,6 +41,18 @@ impl AsgiHead {
 }
 
 impl AsgiHead {
+    /// The head of a response where all is as usual: a list or tuple of headers, and
+    /// no rule broken.
+    pub(super) fn simple(status: &Bound<'_, PyAny>, headers: &Bound<'_, PyAny>) -> Option<Self> {
+        // What can be read once only must not be read here and in vain.
+        let can_be_read_again =
+            headers.is_exact_instance_of::<PyList>() || headers.is_exact_instance_of::<PyTuple>();
+        if !can_be_read_again {
+            return None;
+        }
+        Self::of_fields(RESPONSE, checked_status(status).ok()?, headers).ok()
+    }
+
     /// Check the headers of `message`: an iterable of `(name, value)` byte strings.
     ///
     /// # Errors
@@ -53,8 +65,8 @@ impl AsgiHead {
         let mut head = Self {
             status,
             declared_length: UNKNOWN_LENGTH,
-            text: Vec::new(),
-            spans: Vec::new(),
+            text: Vec::with_capacity(128),
+            spans: Vec::with_capacity(8),
         };
         let fields = headers.try_iter().map_err(|_| {
             PyTypeError::new_err(format!(
@@ -105,13 +117,14 @@ impl AsgiHead {
                 shown(header)
             ))
         };
-        if header.len().map_err(|_| wrong())? != 2 {
-            return Err(wrong());
-        }
-        let (name, value) = (
-            header.get_item(0).map_err(|_| wrong())?,
-            header.get_item(1).map_err(|_| wrong())?,
-        );
+        let pair = match header.cast_exact::<PyTuple>() {
+            Ok(pair) if pair.len() == 2 => (pair.get_item(0), pair.get_item(1)),
+            _ if header.len().map_err(|_| wrong())? == 2 => {
+                (header.get_item(0), header.get_item(1))
+            }
+            _ => return Err(wrong()),
+        };
+        let (name, value) = (pair.0.map_err(|_| wrong())?, pair.1.map_err(|_| wrong())?);
         let name = name.cast::<PyBytes>().map_err(|_| wrong())?.as_bytes();
         let value = value.cast::<PyBytes>().map_err(|_| wrong())?.as_bytes();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

@@ -18,8 +18,23 @@ pub(crate) struct ScopeMaker {
 impl ScopeMaker {
     /// `template` has the entries that are the same for every request; a
     /// `state` among them is copied for each (ASGI "Lifespan State").
-    pub(crate) fn new(template: Bound<'_, PyDict>) -> Self {
+    pub(crate) fn new(template: Bound<'_, PyDict>) -> PyResult<Self> {
         let py = template.py();
+        // Entries that every request has lie in the template already: a copy of it is made
+        // in one piece, and grows no more for these.
+        let always = [
+            intern!(py, "http_version"),
+            intern!(py, "path"),
+            intern!(py, "raw_path"),
+            intern!(py, "query_string"),
+            intern!(py, "headers"),
+            intern!(py, "client"),
+            intern!(py, "server"),
+            intern!(py, "scheme"),
+        ];
+        for key in always {
+            template.set_item(key, py.None())?;
+        }
         let mut known: Vec<Option<Py<PyBytes>>> = Vec::new();
         for field in KnownField::ALL {
             let at = usize::from(field as u8);
@@ -30,10 +45,10 @@ impl ScopeMaker {
                 known[at] = Some(PyBytes::new(py, field.name().as_bytes()).unbind());
             }
         }
-        Self {
+        Ok(Self {
             template: template.unbind(),
             known,
-        }
+        })
     }
 
     /// The scope of an HTTP `request`.

@@ -103,7 +103,7 @@ fn cgi_name(name: &[u8]) -> String {
 
 impl EnvironMaker {
     /// `template` has the entries that are the same for every request.
-    pub(crate) fn new(template: Bound<'_, PyDict>) -> Self {
+    pub(crate) fn new(template: &Bound<'_, PyDict>) -> PyResult<Self> {
         let py = template.py();
         let mut known: Vec<Option<Py<PyString>>> = Vec::new();
         for field in KnownField::ALL {
@@ -141,12 +141,32 @@ impl EnvironMaker {
             get: intern(py, "GET"),
             empty: intern(py, ""),
         };
-        Self {
-            template: template.unbind(),
+        // Entries that every request has lie in the template already: a copy of it is made
+        // in one piece, and grows no more for these.
+        let always = [
+            &keys.method,
+            &keys.path,
+            &keys.query,
+            &keys.protocol,
+            &keys.scheme,
+            &keys.client,
+            &keys.server_name,
+            &keys.server_port,
+            &keys.target,
+            &keys.raw_target,
+            &keys.request_id,
+            &keys.input,
+            &intern(py, "wsgi.early_hints"),
+        ];
+        for key in always {
+            template.set_item(key, py.None())?;
+        }
+        Ok(Self {
+            template: template.clone().unbind(),
             keys,
             known,
             others: Mutex::default(),
-        }
+        })
     }
 
     /// The environ of `request`, whose content the app reads from `input`.

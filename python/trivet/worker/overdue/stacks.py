@@ -45,7 +45,10 @@ def of_coroutine(coroutine: object) -> str:
                 waiting = getattr(waiting, inner_name, None)
                 break
         else:
-            return shown(places, Path.cwd())
+            # A native coroutine has no frame, but may wait for one that has.
+            waiting = getattr(waiting, "cr_await", None)
+            if waiting is None:
+                return shown(places, Path.cwd())
 
 
 def _place(code: CodeType, line: int | None) -> Place:
