@@ -21,11 +21,12 @@ from bench.verbs.memory import memory
 from bench.verbs.mix import mix
 from bench.verbs.soak import soak
 from bench.verbs.start import start
+from bench.verbs.static import static
 from bench.verbs.upload import upload
 from bench.workloads import WORKLOADS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import FrameType
 
     from bench.section import Section
@@ -96,28 +97,24 @@ def sections(options: argparse.Namespace, servers: list[Server]) -> Iterator[Sec
                 )
         return
     tell(options.verb)
-    if options.verb == "accidents":
-        yield accidents(chosen(servers, options.servers or list(PLAYERS)), tell)
-        return
-    if options.verb == "start":
-        wsgi = [server for server in servers if "wsgi" in server.interfaces]
-        yield start(chosen(wsgi, options.servers), options.runs, options.trivet, tell)
-        return
-    if options.verb == "memory":
-        yield memory(options.trivet, tell)
-        return
-    if options.verb == "mix":
-        wsgi = [server for server in servers if "wsgi" in server.interfaces]
-        yield mix(chosen(wsgi, options.servers), options.rounds, options.seconds, tell)
-        return
+    yield one_section(options, servers)
+
+
+def one_section(options: argparse.Namespace, servers: list[Server]) -> Section:
+    """Measure what a verb of one section asks for."""
+    wsgi = [server for server in servers if "wsgi" in server.interfaces]
     fit = chosen(servers, options.servers or [TRIVET])
-    if options.verb == "soak":
-        yield soak(fit[0], options.seconds, tell)
-        return
-    if options.verb == "idle":
-        yield idle(fit, options.connections, tell)
-    else:
-        yield upload(fit, options.mebibytes, tell)
+    verbs: dict[str, Callable[[], Section]] = {
+        "accidents": lambda: accidents(chosen(servers, options.servers or list(PLAYERS)), tell),
+        "start": lambda: start(chosen(wsgi, options.servers), options.runs, options.trivet, tell),
+        "memory": lambda: memory(options.trivet, tell),
+        "mix": lambda: mix(chosen(wsgi, options.servers), options.rounds, options.seconds, tell),
+        "soak": lambda: soak(fit[0], options.seconds, tell),
+        "static": lambda: static(options.rounds, options.seconds, tell),
+        "idle": lambda: idle(fit, options.connections, tell),
+        "upload": lambda: upload(fit, options.mebibytes, tell),
+    }
+    return verbs[options.verb]()
 
 
 def chosen(servers: list[Server], names: list[str]) -> list[Server]:
@@ -177,6 +174,9 @@ def parser() -> argparse.ArgumentParser:
     mixed.add_argument("--seconds", type=int, default=4, help="of one turn; default 4")
     soaked = verb(verbs, "soak", "kills and reloads under load (Trivet alone)")
     soaked.add_argument("--seconds", type=int, default=60, help="of each; default 60")
+    files = verb(verbs, "static", "files of many sizes, beside nginx")
+    files.add_argument("--rounds", type=int, default=3, help="default 3")
+    files.add_argument("--seconds", type=int, default=3, help="of one turn; default 3")
     verb(verbs, "accidents", "five accidents, and what clients see of them")
     verb(verbs, "page", "write docs/benchmarks.md from bench/results again")
     return top

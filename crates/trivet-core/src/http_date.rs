@@ -28,6 +28,17 @@ pub fn format(unix_s: u64) -> [u8; LEN] {
     out
 }
 
+/// `unix_s`, seconds since 1970, as `1994-11-06T08:49:37Z` (RFC 3339).
+///
+/// Times after the year 9999 are shown as its last second.
+pub fn format_iso(unix_s: u64) -> String {
+    let time = DateTime::of(unix_s);
+    format!(
+        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z",
+        time.year, time.month, time.day, time.hour, time.minute, time.second
+    )
+}
+
 /// A moment in UTC, taken apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct DateTime {

@@ -28,6 +28,7 @@ pub mod glob;
 pub mod health;
 pub mod http1;
 pub mod http_date;
+pub mod listing;
 pub mod media_type;
 pub mod problem;
 pub mod range;

@@ -6,6 +6,7 @@
 mod page;
 
 pub use page::{PageFormat, page, status_page};
+pub(crate) use page::{escape_html, escape_json};
 
 /// A reason for the edge to answer instead of the app.
 ///

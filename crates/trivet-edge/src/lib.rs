@@ -12,6 +12,7 @@ pub mod connection;
 mod control;
 pub mod exchange;
 pub mod fd_socket;
+mod files;
 pub mod link;
 mod listen;
 mod load;

@@ -14,6 +14,8 @@ use trivet_wire::edge_config;
 
 pub use explain::{Explained, Step, explain};
 
+use crate::files::Folder;
+
 /// A request is rewritten so often at the most: more is a circle.
 pub(crate) const MOST_REWRITES: usize = 8;
 
@@ -48,7 +50,9 @@ pub(crate) enum Action {
     /// The app.
     App,
     /// Files of a folder.
-    Files(edge_config::Files),
+    Files(Arc<Folder>),
+    /// As [`Action::Files`], where nothing is opened.
+    PlannedFiles(edge_config::Files),
     /// A redirection.
     Redirect {
         status: u16,
@@ -92,16 +96,46 @@ impl Treatment {
 pub(crate) struct Place(usize);
 
 impl Routes {
-    /// Make the routes ready.
+    /// Make the routes ready. Folders that `before` has open, and the files that it remembers, are
+    /// taken over.
     ///
     /// # Errors
     /// [`RouteError`] for the first that has a part which cannot be used.
-    pub fn new(routes: &[edge_config::Route]) -> Result<Self, RouteError> {
-        routes
+    pub(crate) fn new(
+        routes: &[edge_config::Route],
+        before: Option<&Self>,
+    ) -> Result<Self, RouteError> {
+        let open = |files: &edge_config::Files| {
+            let known = before.and_then(|before| before.folder(files));
+            known.map_or_else(|| Folder::open(files).map(Arc::new), Ok)
+        };
+        Self::with(routes, |files| open(files).map(Action::Files))
+    }
+
+    /// Compile the routes without opening anything, to be asked about them.
+    ///
+    /// # Errors
+    /// As [`Routes::new`].
+    pub fn plan(routes: &[edge_config::Route]) -> Result<Self, RouteError> {
+        Self::with(routes, |files| Ok(Action::PlannedFiles(files.clone())))
+    }
+
+    fn with(
+        routes: &[edge_config::Route],
+        files: impl Fn(&edge_config::Files) -> Result<Action, String>,
+    ) -> Result<Self, RouteError> {
+        let routes = routes.iter().map(|route| Route::new(route, &files));
+        routes.collect::<Result<_, _>>().map(Self)
+    }
+
+    /// The folder that is open for this part of a configuration.
+    fn folder(&self, files: &edge_config::Files) -> Option<Arc<Folder>> {
+        self.0
             .iter()
-            .map(Route::new)
-            .collect::<Result<_, _>>()
-            .map(Self)
+            .find_map(|route| match route.action.as_deref() {
+                Some(Action::Files(folder)) if folder.files == *files => Some(Arc::clone(folder)),
+                _ => None,
+            })
     }
 
     /// Whether there are none.
@@ -147,7 +181,10 @@ impl Routes {
 }
 
 impl Route {
-    fn new(route: &edge_config::Route) -> Result<Self, RouteError> {
+    fn new(
+        route: &edge_config::Route,
+        open: impl Fn(&edge_config::Files) -> Result<Action, String>,
+    ) -> Result<Self, RouteError> {
         let wrong = |part: &'static str| {
             move |problem: String| RouteError {
                 route: route.name.clone(),
@@ -162,7 +199,7 @@ impl Route {
         let action = match &route.action {
             None => None,
             Some(edge_config::Action::App {}) => Some(Action::App),
-            Some(edge_config::Action::Files(files)) => Some(Action::Files(files.clone())),
+            Some(edge_config::Action::Files(files)) => Some(open(files).map_err(wrong("folder"))?),
             Some(edge_config::Action::Redirect { status, location }) => Some(Action::Redirect {
                 status: *status,
                 location: template(location, Use::Location)
@@ -196,7 +233,8 @@ impl Route {
     fn ends_the_walk(&self) -> bool {
         match self.action.as_deref() {
             None => false,
-            Some(Action::Files(files)) => !files.falls_through,
+            Some(Action::Files(folder)) => !folder.files.falls_through,
+            Some(Action::PlannedFiles(files)) => !files.falls_through,
             Some(_) => true,
         }
     }

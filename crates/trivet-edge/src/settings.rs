@@ -89,7 +89,7 @@ impl Settings {
         tell_apart(&config.apps)?;
         let trusted =
             TrustedProxies::parse(&config.trusted_proxies).map_err(SetupError::TrustedProxies)?;
-        let routes = Routes::new(&config.routes)?;
+        let routes = Routes::new(&config.routes, before.map(|before| &before.routes))?;
         Ok(Self {
             apps: Mounts::new(&config.apps, pools),
             spool: SpoolFolder::new(config.buffers.folder.as_deref()),

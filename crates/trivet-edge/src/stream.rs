@@ -1,13 +1,15 @@
 //! A client's socket: TCP or Unix.
 
+use std::fs::File;
 use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use rustix::io::Errno;
-use rustix::net::RecvFlags;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use rustix::net::{RecvFlags, SendFlags};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 /// A connected client.
@@ -59,6 +61,59 @@ impl Stream {
             (Self::Unix(stream), [part]) => Pin::new(stream).poll_write(context, part),
             (Self::Tcp(stream), _) => Pin::new(stream).poll_write_vectored(context, parts),
             (Self::Unix(stream), _) => Pin::new(stream).poll_write_vectored(context, parts),
+        }
+    }
+
+    /// Write once; more follows at once, so the system may wait for it with what does not fill a
+    /// packet.
+    pub(crate) fn poll_send_more(
+        &self,
+        context: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_try_write(context, |socket| {
+            rustix::net::send(socket, data, SendFlags::MORE | SendFlags::NOSIGNAL)
+        })
+    }
+
+    /// Send once from `file`, at most `length` bytes from `offset` on, without a copy; 0 where
+    /// the file ends.
+    pub(crate) fn poll_send_file(
+        &self,
+        context: &mut Context<'_>,
+        file: &File,
+        offset: u64,
+        length: u64,
+    ) -> Poll<io::Result<u64>> {
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        self.poll_try_write(context, |socket| {
+            let mut at = offset;
+            rustix::fs::sendfile(socket, file, Some(&mut at), length)
+        })
+        .map_ok(|bytes| bytes as u64)
+    }
+
+    fn poll_try_write(
+        &self,
+        context: &mut Context<'_>,
+        write: impl Fn(BorrowedFd<'_>) -> rustix::io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            let written = match self {
+                Self::Tcp(stream) => {
+                    ready!(stream.poll_write_ready(context))?;
+                    stream.try_io(Interest::WRITABLE, || Ok(write(stream.as_fd())?))
+                }
+                Self::Unix(stream) => {
+                    ready!(stream.poll_write_ready(context))?;
+                    stream.try_io(Interest::WRITABLE, || Ok(write(stream.as_fd())?))
+                }
+            };
+            match written {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                written => return Poll::Ready(written),
+            }
         }
     }
 

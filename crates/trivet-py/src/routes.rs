@@ -119,7 +119,7 @@ fn answer(explained: &Explained) -> serde_json::Value {
 
 fn routes(document: &[u8]) -> PyResult<Routes> {
     let config = EdgeConfig::from_json(document).map_err(told)?;
-    Routes::new(&config.routes).map_err(told)
+    Routes::plan(&config.routes).map_err(told)
 }
 
 fn told(error: impl std::fmt::Display) -> PyErr {

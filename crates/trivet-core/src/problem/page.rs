@@ -192,7 +192,7 @@ fn write_json(said: Said<'_>, request_id: &str, out: &mut String) {
     out.push_str("}\n");
 }
 
-fn escape_html(text: &str, out: &mut String) {
+pub(crate) fn escape_html(text: &str, out: &mut String) {
     for char in text.chars() {
         match char {
             '&' => out.push_str("&amp;"),
@@ -206,7 +206,7 @@ fn escape_html(text: &str, out: &mut String) {
     }
 }
 
-fn escape_json(text: &str, out: &mut String) {
+pub(crate) fn escape_json(text: &str, out: &mut String) {
     for char in text.chars() {
         match char {
             '"' => out.push_str("\\\""),

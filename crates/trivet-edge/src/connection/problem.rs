@@ -12,6 +12,16 @@ use super::{After, Connection};
 impl Connection {
     /// Answer with a page about `problem`.
     pub(super) async fn answer_problem(&mut self, problem: Problem, record: &mut Record) {
+        self.answer_problem_with(problem, &[], record).await;
+    }
+
+    /// As [`Connection::answer_problem`], with further fields.
+    pub(super) async fn answer_problem_with(
+        &mut self,
+        problem: Problem,
+        more: &[(&[u8], &[u8])],
+        record: &mut Record,
+    ) {
         record.status = problem.status();
         if record.error.is_none() {
             record.error = Some(problem.code().to_owned());
@@ -33,6 +43,10 @@ impl Connection {
             fields.push((b"Sec-WebSocket-Version", b"13"));
             fields.push((b"Upgrade", b"websocket"));
         }
+        if problem == Problem::MethodNotAllowed {
+            fields.push((b"Allow", b"GET, HEAD"));
+        }
+        fields.extend_from_slice(more);
         if let Some(seconds) = &retry_after {
             fields.push((b"Retry-After", seconds.as_bytes()));
         }

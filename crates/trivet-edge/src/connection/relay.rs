@@ -13,11 +13,13 @@ use trivet_core::http1::{
 use trivet_wire::frames::TrailersView;
 
 use super::log::Record;
+use super::send_file::SendEnd;
 use super::upload::Upload;
 use super::{Broken, Connection, PIPELINED_BYTES};
 use crate::exchange::{Exchange, Reply, Segment};
+use crate::files::page_cache;
 use crate::pool::Pool;
-use crate::spool::{self, Spool};
+use crate::spool::Spool;
 
 /// Bytes read from a file at once.
 const FILE_BYTES: usize = 256 << 10;
@@ -169,13 +171,16 @@ impl Connection {
         match self.stream.poll_write(context, slices) {
             Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Err(Broken::Gone)),
             Poll::Ready(Ok(bytes)) => Poll::Ready(Ok(bytes)),
-            Poll::Pending => {
-                if !self.watch.is_set() {
-                    self.watch.set(self.settings.config.timeouts.write_stall_ms);
-                }
-                self.poll_deadline(context).map(Err)
-            }
+            Poll::Pending => self.poll_stall(context).map(Err),
         }
+    }
+
+    /// Ready when the client has taken nothing for too long, or the edge ends all connections.
+    pub(super) fn poll_stall(&mut self, context: &mut Context<'_>) -> Poll<Broken> {
+        if !self.watch.is_set() {
+            self.watch.set(self.settings.config.timeouts.write_stall_ms);
+        }
+        self.poll_deadline(context)
     }
 
     /// Pass on an answer, whose first content came with its head.
@@ -396,11 +401,20 @@ impl Connection {
         mut part: FilePart,
         is_last: bool,
     ) -> Result<(), RelayEnd> {
+        if !relay.is_chunked && part.length > 0 {
+            let head = std::mem::take(relay.out);
+            let place = (part.offset, part.length);
+            let sent = self.send_file_part(&head, &part.file, place, &mut record.bytes_out);
+            return sent.await.map_err(|end| match end {
+                SendEnd::Client => RelayEnd::Client,
+                SendEnd::File => RelayEnd::App,
+            });
+        }
         while part.length > 0 {
             let wanted = usize::try_from(part.length)
                 .unwrap_or(usize::MAX)
                 .min(FILE_BYTES);
-            let data = spool::read_at(Arc::clone(&part.file), part.offset, wanted)
+            let data = page_cache::read(&part.file, part.offset, wanted)
                 .await
                 .map_err(|_| RelayEnd::App)?;
             if data.is_empty() {

@@ -22,6 +22,13 @@ pub(super) struct Way {
     rewrites: usize,
 }
 
+impl Way {
+    /// Whether the path is not the one that was asked for.
+    pub(super) fn is_rewritten(&self) -> bool {
+        self.rewrites > 0
+    }
+}
+
 /// Who answers.
 #[derive(Debug)]
 pub(super) enum Answerer {
@@ -73,7 +80,13 @@ impl Connection {
                     self.admitted.path = path;
                     self.way.place = Place::default();
                 }
-                Action::Files(_) => {}
+                // Only `trivet explain` plans without opening.
+                Action::PlannedFiles(_) => {}
+                Action::Files(folder) => {
+                    if let Some(after) = self.answer_from(folder, record).await {
+                        return Answerer::Done(after);
+                    }
+                }
             }
         }
     }
@@ -94,7 +107,7 @@ impl Connection {
     }
 
     /// Ask something about the present request.
-    fn ask<T>(&self, record: &Record, question: impl FnOnce(&Request<'_>) -> T) -> T {
+    pub(super) fn ask<T>(&self, record: &Record, question: impl FnOnce(&Request<'_>) -> T) -> T {
         let (head, buf, admitted) = (&self.head, &self.buf, &self.admitted);
         let has_field = |name: &str, pattern: &ValuePattern| {
             head.fields

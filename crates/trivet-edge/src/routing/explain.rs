@@ -52,7 +52,7 @@ pub fn explain(routes: &Routes, request: &Request<'_>) -> Explained {
                 place = Place::default();
             }
             // Whether the file is there is for the folder to say.
-            Some((at, Action::Files(files))) if files.falls_through => place = Place(at + 1),
+            Some((at, Action::PlannedFiles(files))) if files.falls_through => place = Place(at + 1),
             None | Some((_, Action::App)) => {
                 explained.reaches_app = true;
                 return explained;
@@ -113,10 +113,8 @@ fn describe(action: &Action, request: &Request<'_>) -> String {
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     match action {
         Action::App => "the app answers".to_owned(),
-        Action::Files(files) if files.falls_through => {
-            format!("a file of {}, if it is there", files.folder)
-        }
-        Action::Files(files) => format!("a file of {}", files.folder),
+        Action::Files(folder) => describe_files(&folder.files),
+        Action::PlannedFiles(files) => describe_files(files),
         Action::Redirect {
             status,
             location,
@@ -131,4 +129,13 @@ fn describe(action: &Action, request: &Request<'_>) -> String {
             format!("goes on as {path}")
         }
     }
+}
+
+fn describe_files(files: &trivet_wire::edge_config::Files) -> String {
+    let condition = if files.falls_through {
+        ", if it is there"
+    } else {
+        ""
+    };
+    format!("a file of {}{condition}", files.folder)
 }
