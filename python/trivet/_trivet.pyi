@@ -39,8 +39,19 @@ def check_pattern(kind: str, text: str) -> list[str]:
         ValueError: What is wrong; completes "`option` …".
     """
 
+def check_field_name(message: str, name: str) -> None:
+    """Check the name of a field that a route changes.
+
+    Args:
+        message: `request` or `response`.
+        name: As it was written.
+
+    Raises:
+        ValueError: As above.
+    """
+
 def check_template(kind: str, text: str, names: list[str]) -> None:
-    """Check a `location` or a `path` that may use `names`.
+    """Check a `field`, a `location` or a `path` that may use `names`.
 
     Raises:
         ValueError: As above.

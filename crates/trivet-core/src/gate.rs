@@ -243,7 +243,7 @@ fn choose_fields(
 /// Fields for one connection only (RFC 9110 section 7.6.1), and `Proxy`, which
 /// CGI's successors would show as `HTTP_PROXY`, a variable that HTTP clients obey
 /// (httpoxy, CVE-2016-5385).
-const fn is_hop_by_hop(known: KnownField) -> bool {
+pub(crate) const fn is_hop_by_hop(known: KnownField) -> bool {
     matches!(
         known,
         KnownField::Connection

@@ -5,6 +5,7 @@
 //! question about one request, so that the edge and `trivet explain` ask the
 //! same code. What follows from a match is not decided here.
 
+mod field_edit;
 mod host;
 mod path;
 mod template;
@@ -15,6 +16,7 @@ mod tests;
 
 use std::fmt;
 
+pub use field_edit::{Change, FieldChange, FieldEdits, Message, check_changeable};
 pub use host::HostPattern;
 pub use path::PathPattern;
 pub use template::{Template, TemplateError, Use};

@@ -154,6 +154,8 @@ impl Connection {
     }
 
     async fn serve_one(&mut self, is_first: bool) -> After {
+        // Nothing that holds for one request holds for the next.
+        self.way = Way::default();
         let received = match self.receive_head(is_first).await {
             Ok(received) => received,
             Err(head::HeadEnd::Quiet) => return After::Close,

@@ -9,7 +9,10 @@ mod explain;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use trivet_core::route::{HostPattern, Match, PathPattern, Request, Template, Use, ValuePattern};
+use trivet_core::route::{
+    Change, FieldChange, FieldEdits, HostPattern, Match, Message, PathPattern, Request, Template,
+    Use, ValuePattern, check_changeable,
+};
 use trivet_wire::edge_config;
 
 pub use explain::{Explained, Step, explain};
@@ -41,6 +44,8 @@ struct Route {
     name: Arc<str>,
     requests: Match,
     policy: edge_config::Policy,
+    request_fields: Vec<FieldChange>,
+    response_fields: Vec<FieldChange>,
     action: Option<Arc<Action>>,
 }
 
@@ -73,21 +78,27 @@ pub(crate) enum Action {
 }
 
 /// How a request is treated.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Treatment {
     pub(crate) request_buffering: Option<bool>,
     pub(crate) request_body_bytes: Option<u64>,
     pub(crate) timeout_ms: Option<u32>,
     pub(crate) cancel_on_disconnect: Option<bool>,
+    pub(crate) request_fields: FieldEdits,
+    pub(crate) response_fields: FieldEdits,
 }
 
 impl Treatment {
-    /// Take over what `policy` says and nothing has said before.
-    fn add(&mut self, policy: &edge_config::Policy) {
+    /// Take over what `route` says of `request` and nothing has said before.
+    fn add(&mut self, route: &Route, request: &Request<'_>) {
+        let policy = &route.policy;
         self.request_buffering = self.request_buffering.or(policy.request_buffering);
         self.request_body_bytes = self.request_body_bytes.or(policy.request_body_bytes);
         self.timeout_ms = self.timeout_ms.or(policy.timeout_ms);
         self.cancel_on_disconnect = self.cancel_on_disconnect.or(policy.cancel_on_disconnect);
+        let make = |template: &Template| render(template, route.requests.path.as_ref(), request);
+        self.request_fields.add(&route.request_fields, make);
+        self.response_fields.add(&route.response_fields, make);
     }
 }
 
@@ -157,7 +168,7 @@ impl Routes {
             if route.requests.check(request).is_err() {
                 continue;
             }
-            treatment.add(&route.policy);
+            treatment.add(route, request);
             if first.is_none() {
                 *first = Some(Arc::clone(&route.name));
             }
@@ -221,8 +232,19 @@ impl Route {
                 names: names.clone(),
             }),
         };
+        let changes = |given: &[edge_config::FieldChange], message| {
+            given
+                .iter()
+                .map(|change| field_change(change, message, &known))
+                .collect::<Result<Vec<_>, _>>()
+        };
+        let policy = &route.policy;
         Ok(Self {
             name: Arc::from(route.name.as_str()),
+            request_fields: changes(&policy.request_fields, Message::Request)
+                .map_err(wrong("request_fields"))?,
+            response_fields: changes(&policy.response_fields, Message::Response)
+                .map_err(wrong("response_fields"))?,
             requests,
             policy: route.policy.clone(),
             action: action.map(Arc::new),
@@ -238,6 +260,27 @@ impl Route {
             Some(_) => true,
         }
     }
+}
+
+/// Make a change of fields ready, which may use the `names` of the path.
+fn field_change(
+    change: &edge_config::FieldChange,
+    message: Message,
+    names: &[&str],
+) -> Result<FieldChange, String> {
+    use edge_config::FieldChange as Wanted;
+    let template =
+        |value: &str| Template::parse(value, Use::Field, names).map_err(|error| error.to_string());
+    let (name, kind) = match change {
+        Wanted::Add { name, value } => (name, Change::Add(template(value)?)),
+        Wanted::Remove { name } => (name, Change::Remove),
+        Wanted::Set { name, value } => (name, Change::Set(template(value)?)),
+    };
+    check_changeable(name, message).map_err(|error| error.to_string())?;
+    Ok(FieldChange {
+        name: name.clone(),
+        kind,
+    })
 }
 
 /// Make the patterns of a route ready; the error names the part.

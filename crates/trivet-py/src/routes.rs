@@ -4,7 +4,9 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use serde::{Deserialize, Serialize};
-use trivet_core::route::{HostPattern, PathPattern, Request, Template, Use, ValuePattern};
+use trivet_core::route::{
+    HostPattern, Message, PathPattern, Request, Template, Use, ValuePattern, check_changeable,
+};
 use trivet_edge::routing::{Explained, Routes, explain};
 use trivet_wire::edge_config::EdgeConfig;
 
@@ -22,6 +24,17 @@ pub(crate) fn check_pattern(kind: &str, text: &str) -> PyResult<Vec<String>> {
     .map_err(told)
 }
 
+/// Check the name of a field that a route changes.
+#[pyfunction]
+pub(crate) fn check_field_name(message: &str, name: &str) -> PyResult<()> {
+    let message = match message {
+        "request" => Message::Request,
+        "response" => Message::Response,
+        _ => return Err(PyValueError::new_err("no kind of message")),
+    };
+    check_changeable(name, message).map_err(told)
+}
+
 /// Check a template that may use `names`.
 #[pyfunction]
 #[expect(
@@ -31,6 +44,7 @@ pub(crate) fn check_pattern(kind: &str, text: &str) -> PyResult<Vec<String>> {
 pub(crate) fn check_template(kind: &str, text: &str, names: Vec<String>) -> PyResult<()> {
     let names: Vec<_> = names.iter().map(String::as_str).collect();
     let made_for = match kind {
+        "field" => Use::Field,
         "location" => Use::Location,
         "path" => Use::Path,
         _ => return Err(PyValueError::new_err("no kind of template")),

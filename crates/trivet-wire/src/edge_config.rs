@@ -272,6 +272,35 @@ pub struct Policy {
     pub timeout_ms: Option<u32>,
     /// Whether a request that runs is interrupted when its client leaves.
     pub cancel_on_disconnect: Option<bool>,
+    /// What changes about the fields that the app gets; per name, the first route counts.
+    pub request_fields: Vec<FieldChange>,
+    /// What changes about the fields that the client gets; likewise.
+    pub response_fields: Vec<FieldChange>,
+}
+
+/// A change of the fields with one name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum FieldChange {
+    /// Another line comes to those that are there.
+    Add {
+        /// The name, as it is to be written.
+        name: String,
+        /// The value, with `{names}` of the path.
+        value: String,
+    },
+    /// They go.
+    Remove {
+        /// The name.
+        name: String,
+    },
+    /// They go, and this takes their place.
+    Set {
+        /// The name, as it is to be written.
+        name: String,
+        /// The value, with `{names}` of the path.
+        value: String,
+    },
 }
 
 /// Who answers a request.

@@ -194,3 +194,65 @@ class Route(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             applies="reload",
         ),
     ] = None
+
+    set_request_fields: Annotated[
+        dict[str, str],
+        Option(
+            doc="Request fields that the app gets in place of the client's, with `{names}` of "
+            "the path, `{path}`, `{query}`, `{host}` and `{scheme}` in their values.",
+            why="What the edge tells an app must not come from a client.",
+            spec="RFC 9110 section 6.3",
+            applies="reload",
+        ),
+    ] = msgspec.field(default_factory=dict)
+
+    add_request_fields: Annotated[
+        dict[str, str],
+        Option(
+            doc="Request fields that the app gets beside those of the client.",
+            why="A list may grow on its way.",
+            spec="RFC 9110 section 6.3",
+            applies="reload",
+        ),
+    ] = msgspec.field(default_factory=dict)
+
+    remove_request_fields: Annotated[
+        tuple[str, ...],
+        Option(
+            doc="Request fields that the app does not get.",
+            why="What an app does not know it cannot believe.",
+            spec="RFC 9110 section 6.3",
+            applies="reload",
+        ),
+    ] = ()
+
+    set_response_fields: Annotated[
+        dict[str, str],
+        Option(
+            doc="Response fields in place of those of the app or the edge, written as in "
+            "`set_request_fields`.",
+            why="`Strict-Transport-Security` and its like belong to a site, not to one app.",
+            spec="RFC 9110 section 6.3",
+            applies="reload",
+        ),
+    ] = msgspec.field(default_factory=dict)
+
+    add_response_fields: Annotated[
+        dict[str, str],
+        Option(
+            doc="Response fields beside those of the app or the edge.",
+            why="`Link` and `Set-Cookie` may stand there several times.",
+            spec="RFC 9110 section 6.3",
+            applies="reload",
+        ),
+    ] = msgspec.field(default_factory=dict)
+
+    remove_response_fields: Annotated[
+        tuple[str, ...],
+        Option(
+            doc="Response fields that the client does not get.",
+            why="Some frameworks tell their version to everybody.",
+            spec="RFC 9110 section 6.3",
+            applies="reload",
+        ),
+    ] = ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from trivet.config.route import NAME
 from trivet.config.routing import MOVED, prefix
@@ -86,6 +86,8 @@ class _RouteCheck:
             for value in values.values():
                 _ask(partial(routes.check_pattern, "value", value), raw, self.tell)
         self._check_fields()
+        self._check_changes("request", names)
+        self._check_changes("response", names)
         self._check_answer(names)
 
     def _raw(self, option: str) -> Raw | None:
@@ -115,6 +117,21 @@ class _RouteCheck:
         for name in self.route.field:
             if raw and not re.fullmatch(NAME, name):
                 self.tell(raw, f"has `{name}`, which is no name of a field", None)
+
+    def _check_changes(self, message: Literal["request", "response"], names: list[str]) -> None:
+        first: dict[str, str] = {}
+        for how in ("set", "add", "remove"):
+            option = f"{how}_{message}_fields"
+            raw, given = self._raw(option), getattr(self.route, option)
+            if not raw:
+                continue
+            for name in given:
+                _ask(partial(routes.check_field_name, message, name), raw, self.tell)
+                other = first.setdefault(name.lower().replace("_", "-"), option)
+                if other != option:
+                    self.tell(raw, f"has `{name}`, as `{other}` has", "a field changes in one way")
+            for value in given.values() if isinstance(given, dict) else ():
+                _ask(partial(routes.check_template, "field", value, names), raw, self.tell)
 
     def _check_answer(self, names: list[str]) -> None:
         route = self.route

@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from trivet.wire import edge_config
-from trivet.wire.edge_config import Match, NamedValue, PathPattern, Policy, Redirect
+from trivet.wire.edge_config import (
+    AddField,
+    Match,
+    NamedValue,
+    PathPattern,
+    Policy,
+    Redirect,
+    RemoveField,
+    SetField,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -24,6 +33,8 @@ _NO_POLICY: Final = Policy(
     request_body_bytes=None,
     timeout_ms=None,
     cancel_on_disconnect=None,
+    request_fields=(),
+    response_fields=(),
 )
 
 
@@ -115,8 +126,24 @@ def _route(number: int, route: Route) -> edge_config.Route:
             request_body_bytes=None if route.request_body is None else route.request_body.bytes,
             timeout_ms=None if route.timeout is None else route.timeout.milliseconds,
             cancel_on_disconnect=route.cancel_on_disconnect,
+            request_fields=_field_changes(
+                route.set_request_fields, route.add_request_fields, route.remove_request_fields
+            ),
+            response_fields=_field_changes(
+                route.set_response_fields, route.add_response_fields, route.remove_response_fields
+            ),
         ),
         action=_action(route),
+    )
+
+
+def _field_changes(
+    to_set: Mapping[str, str], to_add: Mapping[str, str], to_remove: Sequence[str]
+) -> tuple[AddField | RemoveField | SetField, ...]:
+    return (
+        *(SetField(name=name, value=value) for name, value in to_set.items()),
+        *(AddField(name=name, value=value) for name, value in to_add.items()),
+        *(RemoveField(name=name) for name in to_remove),
     )
 
 

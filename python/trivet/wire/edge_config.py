@@ -162,6 +162,33 @@ class Match(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     query: tuple[NamedValue, ...]
 
 
+class FieldChange(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"
+):
+    """A change of the fields with one name."""
+
+    name: str
+    """As it is to be written."""
+
+
+class AddField(FieldChange, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="add"):
+    """Another line comes to those that are there."""
+
+    value: str
+    """With `{names}` of the path."""
+
+
+class RemoveField(FieldChange, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="remove"):
+    """They go."""
+
+
+class SetField(FieldChange, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="set"):
+    """They go, and this takes their place."""
+
+    value: str
+    """With `{names}` of the path."""
+
+
 class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How a request is treated; `None` says nothing."""
 
@@ -170,6 +197,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     timeout_ms: U32 | None
     """In place of the app's `request_ms`; 0 for ever."""
     cancel_on_disconnect: bool | None
+    request_fields: tuple[AddField | RemoveField | SetField, ...]
+    """What changes about the fields that the app gets; per name, the first route counts."""
+    response_fields: tuple[AddField | RemoveField | SetField, ...]
+    """What changes about the fields that the client gets; likewise."""
 
 
 class Coding(enum.Enum):

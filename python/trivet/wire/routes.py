@@ -62,8 +62,21 @@ def check_pattern(kind: Literal["host", "path", "regex", "value"], text: str) ->
     return _trivet.check_pattern(kind, text)
 
 
-def check_template(kind: Literal["location", "path"], text: str, names: Sequence[str]) -> None:
-    """Check the text of a redirect or rewrite that may use `names`.
+def check_field_name(message: Literal["request", "response"], name: str) -> None:
+    """Check the name of a field that a route changes.
+
+    Raises:
+        ValueError: As above.
+    """
+    from trivet import _trivet  # noqa: PLC0415 - as above
+
+    _trivet.check_field_name(message, name)
+
+
+def check_template(
+    kind: Literal["field", "location", "path"], text: str, names: Sequence[str]
+) -> None:
+    """Check the text of a field, redirect or rewrite that may use `names`.
 
     Raises:
         ValueError: As above.

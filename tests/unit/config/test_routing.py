@@ -104,6 +104,41 @@ def test_an_answer_is_one_of_these(
         ('[[route]]\nrewrite = "b"\n', 2, "must begin with `/`"),
         ("[[route]]\napp = true\nstatus = 404\n", 3, "`route.status` says nothing here"),
         ('[[route]]\npath = "/a"\ncontent_type = "a/b"\n', 3, "`route.content_type` says nothing"),
+        (
+            '[[route]]\nset_request_fields = { Host = "b" }\n',
+            2,
+            "`route.set_request_fields` has `Host`, which says whom the request is for",
+        ),
+        (
+            '[[route]]\nadd_response_fields = { "Content-Length" = "0" }\n',
+            2,
+            "has `Content-Length`, which belongs to one connection",
+        ),
+        (
+            '[[route]]\npath = "/a"\nremove_response_fields = ["A B"]\n',
+            3,
+            "has `A B`, which is no name of a field",
+        ),
+        (
+            '[[route]]\nset_response_fields = { A = "x\\r\\nB: y" }\n',
+            2,
+            "a character that a URL or field does not hold",
+        ),
+        (
+            '[[route]]\nset_response_fields = { A = "{b}" }\n',
+            2,
+            "`route.set_response_fields` names `{b}`",
+        ),
+        (
+            '[[route]]\nset_response_fields = { A-B = "x" }\nremove_response_fields = ["a_b"]\n',
+            3,
+            "has `a_b`, as `set_response_fields` has",
+        ),
+        (
+            '[[route]]\nset_request_fields = { X_User = "x" }\n',
+            2,
+            "cannot tell from the same name with `-`",
+        ),
         ('[[site]]\nhost = ["*.a.example"]\nwww = "add"\n', 3, "cannot be told for `*.a.example`"),
         ('[[static]]\npath = "/a"\nfolder = "nowhere"\n', 3, "names no folder: `nowhere`"),
         (
@@ -133,6 +168,19 @@ def test_what_is_wrong_is_told_with_its_line(
 ) -> None:
     told = problems(load_in, project, table)
     assert [each for each in told if part in each and f"trivet.toml:{line}" in each], told
+
+
+def test_changes_of_fields_are_listed(load_in: Load, project: Path) -> None:
+    text = (
+        '[[route]]\nset_request_fields = { X-A = "{path}" }\nadd_response_fields = { Link = "b" }\n'
+        'remove_response_fields = ["Server"]\n'
+    )
+    (found,) = listed(load_in, project, text)
+    assert found.policy.request_fields == (edge_config.SetField(name="X-A", value="{path}"),)
+    assert found.policy.response_fields == (
+        edge_config.AddField(name="Link", value="b"),
+        edge_config.RemoveField(name="Server"),
+    )
 
 
 def test_a_route_without_an_answer_leaves_the_next_ones_their_requests(

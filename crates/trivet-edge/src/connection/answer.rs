@@ -260,6 +260,7 @@ impl Connection {
         record.status = view.head.status;
         record.app_us = Some(u64::from(view.head.app_us));
         let date = self.shared.date();
+        let edits = &self.way.treatment.response_fields;
         let facts = ResponseFacts {
             version: self.head.version,
             head_request: self.head.method.of(&self.buf) == b"HEAD",
@@ -270,7 +271,8 @@ impl Connection {
                 .config
                 .server_field
                 .as_deref()
-                .map(str::as_bytes),
+                .map(str::as_bytes)
+                .filter(|_| !edits.drops(b"Server")),
         };
         let declared = Some(view.head.declared_length).filter(|&length| length != UNKNOWN_LENGTH);
         let known = whole.then_some(view.content.len() as u64);
@@ -285,7 +287,7 @@ impl Connection {
             &mut out,
             view.head.status,
             view.head.reason,
-            view.fields().chain(id),
+            edits.over(view.fields().chain(id)),
             framing,
             &facts,
         );

@@ -70,7 +70,16 @@ impl Connection {
             .forward
             .iter()
             .filter_map(|&at| head.fields.get(usize::from(at)));
-        let seen = forwarded.filter(|field| record.is_trusted || !is_forwarding_field(field.known));
+        let edits = &self.way.treatment.request_fields;
+        let seen = forwarded.filter(|field| {
+            (record.is_trusted || !is_forwarding_field(field.known))
+                && (edits.is_empty() || !edits.drops(field.name.of(buf)))
+        });
+        let new = edits.new_fields().map(|(known, name, value)| FieldView {
+            known: known as u8,
+            name,
+            value,
+        });
         let fields = seen.map(|field| {
             let known = field.known;
             let value = if known == KnownField::Host {
@@ -90,7 +99,13 @@ impl Connection {
             }
         });
         let mut frame = Vec::with_capacity(head.len + 192 + inline.len());
-        encode_request(&mut frame, (0, 0, flags), &request, fields, inline);
+        encode_request(
+            &mut frame,
+            (0, 0, flags),
+            &request,
+            fields.chain(new),
+            inline,
+        );
         frame
     }
 }

@@ -305,6 +305,12 @@ impl Connection {
     ) -> bool {
         let is_head = self.head.method.of(&self.buf) == b"HEAD";
         record.keep_alive &= !self.shared.is_leaving();
+        if record.status == 206 {
+            // That of several ranges has their boundary in it.
+            let own = [&b"Content-Type"[..]].into_iter();
+            self.way.treatment.response_fields.spare(own);
+        }
+        let edits = &self.way.treatment.response_fields;
         let date = self.shared.date();
         let facts = ResponseFacts {
             version: self.head.version,
@@ -316,7 +322,8 @@ impl Connection {
                 .config
                 .server_field
                 .as_deref()
-                .map(str::as_bytes),
+                .map(str::as_bytes)
+                .filter(|_| !edits.drops(b"Server")),
         };
         let framing = match length {
             Some(length) if !is_head => BodyFraming::Length(length),
@@ -329,7 +336,7 @@ impl Connection {
         let id = [(REQUEST_ID, record.id.as_bytes())];
         let reason = reason_phrase(record.status).as_bytes();
         let all = fields.iter().copied().chain(told).chain(id);
-        if encode_head(out, record.status, reason, all, framing, &facts).is_err() {
+        if encode_head(out, record.status, reason, edits.over(all), framing, &facts).is_err() {
             // Values come from the configuration, which was checked.
             record.keep_alive = false;
         }

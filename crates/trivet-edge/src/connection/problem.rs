@@ -50,6 +50,9 @@ impl Connection {
         if let Some(seconds) = &retry_after {
             fields.push((b"Retry-After", seconds.as_bytes()));
         }
+        // What the routes say about storing and reading is meant for other answers.
+        let own = fields.iter().map(|(name, _)| *name);
+        self.way.treatment.response_fields.spare(own);
         let reason = problem.reason();
         self.answer_by_itself(reason, &fields, &content, record)
             .await;
@@ -99,6 +102,7 @@ impl Connection {
         let id = record.id.clone();
         all.push((REQUEST_ID, id.as_bytes()));
         let date = self.shared.date();
+        let edits = &self.way.treatment.response_fields;
         let facts = ResponseFacts {
             version: self.head.version,
             head_request: is_head,
@@ -109,7 +113,8 @@ impl Connection {
                 .config
                 .server_field
                 .as_deref()
-                .map(str::as_bytes),
+                .map(str::as_bytes)
+                .filter(|_| !edits.drops(b"Server")),
         };
         let framing = if is_head {
             BodyFraming::NoBody
@@ -122,7 +127,7 @@ impl Connection {
             &mut out,
             record.status,
             reason.as_bytes(),
-            all.into_iter(),
+            edits.over(all.into_iter()),
             framing,
             &facts,
         );

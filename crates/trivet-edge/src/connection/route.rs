@@ -41,7 +41,6 @@ pub(super) enum Answerer {
 impl Connection {
     /// Go through the routes until somebody answers.
     pub(super) async fn take_way(&mut self, record: &mut Record) -> Answerer {
-        self.way = Way::default();
         if self.settings.routes.is_empty() {
             return Answerer::App;
         }

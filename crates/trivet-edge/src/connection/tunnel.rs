@@ -329,7 +329,8 @@ impl Connection {
             (REQUEST_ID, record.id.as_bytes()),
         ];
         let mut out = Vec::with_capacity(256);
-        let fields = own.into_iter().chain(answer.fields);
+        let edits = &self.way.treatment.response_fields;
+        let fields = edits.over(own.into_iter().chain(answer.fields));
         encode_head(&mut out, 101, b"", fields, BodyFraming::NoBody, &facts).ok()?;
         Some(out)
     }

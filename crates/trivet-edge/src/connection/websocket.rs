@@ -111,7 +111,8 @@ impl Connection {
             server: None,
         };
         let mut out = Vec::with_capacity(256);
-        let fields = own.into_iter().chain(view.fields());
+        let edits = &self.way.treatment.response_fields;
+        let fields = edits.over(own.into_iter().chain(view.fields()));
         let written = encode_head(&mut out, 101, b"", fields, BodyFraming::NoBody, &facts);
         let stage = exchange.place.lock().stage;
         let number = match stage {

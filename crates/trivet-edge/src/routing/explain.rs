@@ -71,9 +71,9 @@ fn walk<'a>(
 ) -> Option<(usize, &'a Action)> {
     for (at, route) in routes.0.iter().enumerate().skip(place.0) {
         let mismatch = route.requests.check(request).err();
-        let before = *treatment;
+        let before = treatment.clone();
         if mismatch.is_none() {
-            treatment.add(&route.policy);
+            treatment.add(route, request);
         }
         let action = route.action.as_deref().filter(|_| mismatch.is_none());
         steps.push(Step {
@@ -103,6 +103,14 @@ fn decided(before: &Treatment, after: &Treatment) -> Vec<&'static str> {
         (
             "cancel_on_disconnect",
             before.cancel_on_disconnect != after.cancel_on_disconnect,
+        ),
+        (
+            "request_fields",
+            before.request_fields != after.request_fields,
+        ),
+        (
+            "response_fields",
+            before.response_fields != after.response_fields,
         ),
     ];
     let decided = changes.into_iter().filter(|(_, is_decided)| *is_decided);
