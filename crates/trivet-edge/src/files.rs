@@ -5,11 +5,13 @@ mod open;
 pub(crate) mod page_cache;
 mod store;
 
+use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use trivet_core::content_coding::Coding;
 use trivet_core::file_path::{DotFiles, FilePath, is_fingerprinted, resolve};
 use trivet_core::glob::Glob;
@@ -28,6 +30,10 @@ pub(crate) use store::{Content, Representation, Stored};
 const MEMORY_BYTES: u64 = 64 << 10;
 /// A file that changed so lately may change again without a new time of change.
 const UNSURE_US: u64 = 2_000_000;
+/// How long a look at a folder holds.
+const FOLDER_US: u64 = 1_000_000;
+/// Folders of which it is remembered when their names changed.
+const MOST_FOLDERS: usize = 4096;
 /// What every name with a fingerprint is told: a year, which HTTP has as "for ever".
 const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 
@@ -40,6 +46,16 @@ pub(crate) struct Folder {
     types: MediaTypes,
     root: Root,
     store: Store,
+    /// When names in folders changed, and when that was seen (µs).
+    folders: Mutex<HashMap<String, Names>>,
+}
+
+/// A look at a folder.
+#[derive(Clone, Copy, Debug)]
+struct Names {
+    seen_us: u64,
+    /// When names were added or taken last; `None` where it was no folder.
+    changed: Option<(i64, u32)>,
 }
 
 /// What a request for a path below the folder gets.
@@ -87,6 +103,7 @@ impl Folder {
                 .map_err(|error| error.to_string())?,
             root: Root::open(Path::new(&files.folder)).map_err(told)?,
             store: Store::new(files.memory_bytes),
+            folders: Mutex::default(),
             files: files.clone(),
         })
     }
@@ -95,6 +112,7 @@ impl Folder {
     pub(crate) async fn find(&self, path: &[u8], raw_path: &[u8]) -> Lookup {
         if self.root.look(now_us()).await {
             self.store.clear();
+            self.folders.lock().clear();
         }
         let dot_files = if self.files.well_known {
             DotFiles::RefuseButWellKnown
@@ -168,7 +186,7 @@ impl Folder {
             if stored.is_fresh(now_us) {
                 return Ok(Some(Named::File(stored)));
             }
-            if self.is_unchanged(&stored).await {
+            if self.is_unchanged(&stored, now_us).await {
                 stored.refresh(now_us);
                 return Ok(Some(Named::File(stored)));
             }
@@ -188,7 +206,10 @@ impl Folder {
         }
     }
 
-    async fn is_unchanged(&self, stored: &Stored) -> bool {
+    async fn is_unchanged(&self, stored: &Stored, now_us: u64) -> bool {
+        if stored.is_warm(now_us) && self.looks_unchanged(stored, now_us) {
+            return true;
+        }
         for coding in [Coding::Identity]
             .into_iter()
             .chain(self.codings.iter().copied())
@@ -206,7 +227,45 @@ impl Folder {
         true
     }
 
+    /// Whether it is certainly unchanged, by one look at each of its files. Where no name of
+    /// its folder has changed, it has no new sibling either.
+    fn looks_unchanged(&self, stored: &Stored, now_us: u64) -> bool {
+        let is_same = |each: &Representation| {
+            if each.coding == Coding::Identity {
+                return self.root.is_same(stored.name.as_bytes(), &each.facts);
+            }
+            let name = format!("{}{}", stored.name, each.coding.extension());
+            self.root.is_same(name.as_bytes(), &each.facts)
+        };
+        stored.representations.iter().all(is_same)
+            && (stored.representations.len() > self.codings.len()
+                || stored.has_the_same_siblings(self.names_changed(&stored.name, now_us)))
+    }
+
+    /// When names in the folder of `name` changed last, as it was seen within the last second.
+    fn names_changed(&self, name: &str, now_us: u64) -> Option<(i64, u32)> {
+        let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let mut folders = self.folders.lock();
+        if let Some(names) = folders.get(folder)
+            && now_us.saturating_sub(names.seen_us) < FOLDER_US
+        {
+            return names.changed;
+        }
+        if folders.len() >= MOST_FOLDERS {
+            folders.clear();
+        }
+        let changed = self.root.names_changed(folder.as_bytes());
+        let names = Names {
+            seen_us: now_us,
+            changed,
+        };
+        folders.insert(folder.to_owned(), names);
+        changed
+    }
+
     async fn read(&self, name: &str, file: std::fs::File, facts: Facts) -> Result<Stored, Refused> {
+        // Asked before the siblings: one that comes meanwhile is then noticed at the next look.
+        let names_changed = self.names_changed(name, now_us());
         let mut representations = vec![representation(Coding::Identity, file, facts).await?];
         for &coding in &self.codings {
             let sibling = format!("{name}{}", coding.extension());
@@ -234,6 +293,7 @@ impl Folder {
             name.to_owned(),
             described,
             representations,
+            names_changed,
             now_us(),
         ))
     }

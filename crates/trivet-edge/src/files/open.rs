@@ -13,7 +13,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::RwLock;
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, openat2};
+use rustix::fs::{
+    AtFlags, FileType, Mode, OFlags, ResolveFlags, StatxFlags, makedev, openat2, statx,
+};
 use rustix::io::Errno;
 
 /// A folder whose files are served, whatever stands at its path by now.
@@ -119,6 +121,21 @@ impl Root {
         }
     }
 
+    /// Whether `name` certainly leads to the same file as it did when these `facts` were found.
+    ///
+    /// Names are not confined here: all that is learned is whether it is the file that was
+    /// opened before, by its inode. What was asked for lately is in the kernel's cache.
+    pub(crate) fn is_same(&self, name: &[u8], facts: &Facts) -> bool {
+        let found = glance_at(&self.present(), name);
+        found.is_ok_and(|found| found == (FileType::RegularFile, *facts))
+    }
+
+    /// When names were last added to or taken from a folder; `None` where it is no folder.
+    pub(crate) fn names_changed(&self, folder: &[u8]) -> Option<(i64, u32)> {
+        let (kind, facts) = glance_at(&self.present(), folder).ok()?;
+        (kind == FileType::Directory).then_some(facts.modified)
+    }
+
     /// What is known of a file now; `None` where the name stands for no file any more.
     ///
     /// Off the runtime thread where the kernel does not have it in its cache.
@@ -149,6 +166,20 @@ fn open_folder(path: &Path, how: ResolveFlags) -> Result<OwnedFd, Errno> {
 fn identity(folder: &OwnedFd) -> Option<(u64, u64)> {
     let facts = facts(&rustix::fs::fstat(folder).ok()?);
     Some((facts.device, facts.inode))
+}
+
+/// What is known of what `name` leads to, in one call; without asking a server of files again.
+fn glance_at(root: &OwnedFd, name: &[u8]) -> Result<(FileType, Facts), Errno> {
+    let name = if name.is_empty() { b"." } else { name };
+    let wanted = StatxFlags::TYPE | StatxFlags::SIZE | StatxFlags::MTIME | StatxFlags::INO;
+    let stat = statx(root, name, AtFlags::STATX_DONT_SYNC, wanted)?;
+    let facts = Facts {
+        length: stat.stx_size,
+        modified: (stat.stx_mtime.tv_sec, stat.stx_mtime.tv_nsec),
+        device: makedev(stat.stx_dev_major, stat.stx_dev_minor),
+        inode: stat.stx_ino,
+    };
+    Ok((FileType::from_raw_mode(stat.stx_mode.into()), facts))
 }
 
 /// Names stay below the folder, and never lead through `/proc/…/fd`.

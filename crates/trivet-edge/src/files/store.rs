@@ -40,6 +40,8 @@ pub(crate) struct Stored {
     pub(crate) cache_control: Option<String>,
     /// As it is, and then its siblings, the preferred first.
     pub(crate) representations: Vec<Representation>,
+    /// When names of its folder had changed last; `None` where that is not known.
+    names_changed: Option<(i64, u32)>,
     checked_us: AtomicU64,
 }
 
@@ -48,6 +50,7 @@ impl Stored {
         name: String,
         (content_type, cache_control): (String, Option<String>),
         representations: Vec<Representation>,
+        names_changed: Option<(i64, u32)>,
         now_us: u64,
     ) -> Self {
         Self {
@@ -55,6 +58,7 @@ impl Stored {
             content_type,
             cache_control,
             representations,
+            names_changed,
             checked_us: AtomicU64::new(now_us),
         }
     }
@@ -62,6 +66,17 @@ impl Stored {
     /// Whether it was compared with the disk lately enough.
     pub(super) fn is_fresh(&self, now_us: u64) -> bool {
         now_us.saturating_sub(self.checked_us.load(Ordering::Relaxed)) < FRESH_US
+    }
+
+    /// Whether its folder has the names that it had, if `names_changed` is when these changed.
+    pub(super) fn has_the_same_siblings(&self, names_changed: Option<(i64, u32)>) -> bool {
+        names_changed.is_some() && names_changed == self.names_changed
+    }
+
+    /// Whether it was compared with the disk not too long ago for the kernel to have its name at
+    /// hand.
+    pub(super) fn is_warm(&self, now_us: u64) -> bool {
+        now_us.saturating_sub(self.checked_us.load(Ordering::Relaxed)) < WARM_US
     }
 
     /// It is as it was.
@@ -87,6 +102,8 @@ impl Stored {
 /// How long what was read is believed: what nginx's `open_file_cache_valid` has as a minute,
 /// in the second that people take to reload a page after a change.
 const FRESH_US: u64 = 1_000_000;
+/// How long the kernel is trusted to keep a name in its cache.
+const WARM_US: u64 = 60_000_000;
 /// Files that are kept open: more would use up descriptors that connections need.
 const MOST_OPEN: usize = 256;
 /// What a file takes in memory beside its content, roughly.
