@@ -1,4 +1,4 @@
-"""A minute under load with a worker killed each second, and one with a reload every three."""
+"""A minute under load with a worker killed each second, and two with a reload every three."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ import os
 import random
 import signal
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from bench.crowd import Ask, Outcome, crowd
 from bench.running import Running
 from bench.section import Section
+from bench.sockets import echo
 from bench.table import Table
 from bench.verbs import roles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from bench.servers import Server
 
+T = TypeVar("T")
 IDEMPOTENT = [Ask("GET", "/", 0.8), Ask("GET", "/page/June", 0.2)]
 ALL_KINDS = [
     Ask("GET", "/", 0.5),
@@ -32,7 +34,7 @@ HEADS = ["what happens", "times", "requests", "failed", "slowest ms"]
 
 
 def soak(trivet: Server, seconds: int, tell: Callable[[str], None]) -> Section:
-    """Do both, for so many seconds each."""
+    """Do all of them, for so many seconds each."""
     rows = []
     failures: list[str] = []
     for title, asks, accident, pause in (
@@ -42,12 +44,18 @@ def soak(trivet: Server, seconds: int, tell: Callable[[str], None]) -> Section:
         tell(f"  {title}")
         with Running(trivet, "flask_app:app") as running:
             running.wait_ready()
-            times, found = asyncio.run(beside(running, asks, accident, pause, seconds))
-        failed = [text for outcome in found.values() for text in outcome.failures]
-        slowest = max((each for outcome in found.values() for each in outcome.seconds), default=0)
-        answered = sum(len(outcome.seconds) for outcome in found.values())
-        rows.append([title, str(times), f"{answered:,}", str(len(failed)), f"{slowest * 1000:.0f}"])
-        failures += failed[:5]
+            asked = crowd(running.port, asks, CLIENTS, seconds)
+            times, found = asyncio.run(beside(running, asked, accident, pause))
+        rows.append(row(title, times, list(found.values())))
+        failures += [text for outcome in found.values() for text in outcome.failures][:5]
+    tell("  reload every 3 s, WebSockets")
+    with Running(trivet, "asgi_bare:app", interface="asgi") as running:
+        running.wait_ready()
+        sockets = echo(running.port, CLIENTS, seconds)
+        times, outcome = asyncio.run(beside(running, sockets, reload, 3.0))
+    title = "reload every 3 s, WebSockets (closed with 1012, and come again)"
+    rows.append(row(title, times, [outcome]))
+    failures += outcome.failures[:5]
     return Section(
         name="soak",
         title="Kills and reloads under load",
@@ -61,14 +69,21 @@ def soak(trivet: Server, seconds: int, tell: Callable[[str], None]) -> Section:
     )
 
 
+def row(title: str, times: int, found: list[Outcome]) -> list[str]:
+    """Add up what came of a crowd's requests."""
+    failed = sum(len(outcome.failures) for outcome in found)
+    slowest = max((each for outcome in found for each in outcome.seconds), default=0)
+    answered = sum(len(outcome.seconds) for outcome in found)
+    return [title, str(times), f"{answered:,}", str(failed), f"{slowest * 1000:.0f}"]
+
+
 async def beside(
     running: Running,
-    asks: list[Ask],
+    asked: Awaitable[T],
     accident: Callable[[Running], None],
     pause: float,
-    seconds: int,
-) -> tuple[int, dict[str, Outcome]]:
-    """Let the crowd ask while the accident happens again and again; give how often it did."""
+) -> tuple[int, T]:
+    """Let somebody ask while the accident happens again and again; give how often it did."""
     times = 0
 
     async def happen() -> None:
@@ -79,7 +94,7 @@ async def beside(
             times += 1
 
     task = asyncio.create_task(happen())
-    found = await crowd(running.port, asks, CLIENTS, seconds)
+    found = await asked
     task.cancel()
     return times, found
 
