@@ -4,6 +4,7 @@
 //! compiler: `crates/trivet-core/tests/fuzz.rs` and `crates/trivet-wire/tests/fuzz.rs`
 //! read these files.
 
+pub mod access;
 pub mod core;
 pub mod files;
 pub mod wire;

@@ -28,6 +28,9 @@ def run_edge(control_fd: int) -> int:
 def check_edge_config(document: bytes) -> None:
     """Raise `ValueError` where the document is not an edge configuration."""
 
+def check_address_file(path: str) -> tuple[int, str] | None:
+    """Tell what is wrong with a file of addresses, and in which line; 0 for none of them."""
+
 def check_pattern(kind: str, text: str) -> list[str]:
     """Check a pattern of a route and return the names in it.
 

@@ -17,6 +17,7 @@ use crate::{
 };
 use node::Node;
 pub use trusted::TrustedProxies;
+pub(crate) use trusted::{LOOPBACK, PRIVATE};
 
 /// Who sent the request, as far as can be known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

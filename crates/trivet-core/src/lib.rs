@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 pub mod access_log;
+pub mod address_set;
 pub mod batching;
 pub mod budget;
 pub mod conditional;

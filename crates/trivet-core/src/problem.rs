@@ -34,6 +34,8 @@ pub enum Problem {
     ExpectationFailed,
     /// The head is larger than allowed, or has too many fields.
     FieldsTooLarge(&'static str),
+    /// The client's address may not have this.
+    Forbidden,
     /// No room to spool the content.
     InsufficientStorage,
     /// A fault of the edge itself.
@@ -173,7 +175,7 @@ impl Problem {
     }
 
     /// One of each variant, for tables that must be complete.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::AppFailed,
         Self::AppTimeout,
         Self::AppUnavailable,
@@ -184,6 +186,7 @@ impl Problem {
         Self::Draining,
         Self::ExpectationFailed,
         Self::FieldsTooLarge("The request head is too large."),
+        Self::Forbidden,
         Self::InsufficientStorage,
         Self::Internal,
         Self::MethodNotAllowed,
@@ -227,6 +230,8 @@ impl Problem {
             Self::ExpectationFailed => Facts::new(417, "http_request_error", "edge.expectation_failed", Downstream, true,
                 "The request expects something this server cannot do."),
             Self::FieldsTooLarge(_) => Facts::new(431, "http_request_error", "edge.fields_too_large", Downstream, true, ""),
+            Self::Forbidden => Facts::new(403, "http_request_denied", "edge.forbidden", Downstream, false,
+                "This address is not for everybody."),
             Self::InsufficientStorage => Facts::new(507, "proxy_internal_error", "edge.insufficient_storage", Internal, true,
                 "The server has no room for the request content at the moment."),
             Self::Internal => Facts::new(500, "proxy_internal_error", "edge.internal", Internal, true,

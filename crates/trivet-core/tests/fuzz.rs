@@ -6,6 +6,14 @@
     reason = "a corpus that cannot be read must fail the test"
 )]
 
+#[path = "../../../fuzz/src/access.rs"]
+#[expect(
+    clippy::expect_used,
+    unreachable_pub,
+    reason = "a target panics where a property does not hold, and is public for libFuzzer"
+)]
+mod access;
+
 #[path = "../../../fuzz/src/core.rs"]
 #[expect(
     clippy::expect_used,
@@ -27,7 +35,8 @@ use std::{fs, path::Path};
 use proptest::prelude::*;
 
 fn targets() -> impl Iterator<Item = core::Target> {
-    core::TARGETS.into_iter().chain(files::TARGETS)
+    let access = access::TARGETS.into_iter();
+    access.chain(core::TARGETS).chain(files::TARGETS)
 }
 
 /// The seeds of a target.

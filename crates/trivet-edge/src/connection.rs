@@ -4,6 +4,7 @@
 //! answered, with its content behind it if that is small; whatever follows is
 //! the next request, pipelined. An idle connection holds no buffer at all.
 
+mod access;
 mod answer;
 mod content;
 mod deadline;

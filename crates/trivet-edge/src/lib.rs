@@ -15,6 +15,7 @@ pub mod fd_socket;
 mod files;
 pub mod link;
 mod listen;
+pub mod lists;
 mod load;
 mod mount;
 pub mod pool;

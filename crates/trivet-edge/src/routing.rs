@@ -86,11 +86,19 @@ pub(crate) struct Treatment {
     pub(crate) cancel_on_disconnect: Option<bool>,
     pub(crate) request_fields: FieldEdits,
     pub(crate) response_fields: FieldEdits,
+    /// The route whose `allow` counts.
+    pub(crate) allow: Option<Number>,
+    /// The route whose `deny` counts.
+    pub(crate) deny: Option<Number>,
 }
 
+/// The number of a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Number(usize);
+
 impl Treatment {
-    /// Take over what `route` says of `request` and nothing has said before.
-    fn add(&mut self, route: &Route, request: &Request<'_>) {
+    /// Take over what `route`, which has this number, says of `request` and nothing has said before.
+    fn add(&mut self, at: usize, route: &Route, request: &Request<'_>) {
         let policy = &route.policy;
         self.request_buffering = self.request_buffering.or(policy.request_buffering);
         self.request_body_bytes = self.request_body_bytes.or(policy.request_body_bytes);
@@ -99,6 +107,9 @@ impl Treatment {
         let make = |template: &Template| render(template, route.requests.path.as_ref(), request);
         self.request_fields.add(&route.request_fields, make);
         self.response_fields.add(&route.response_fields, make);
+        let here = |is_said: bool| is_said.then_some(Number(at));
+        self.allow = self.allow.or(here(policy.allow.is_some()));
+        self.deny = self.deny.or(here(policy.deny.is_some()));
     }
 }
 
@@ -168,7 +179,7 @@ impl Routes {
             if route.requests.check(request).is_err() {
                 continue;
             }
-            treatment.add(route, request);
+            treatment.add(at, route, request);
             if first.is_none() {
                 *first = Some(Arc::clone(&route.name));
             }
@@ -177,6 +188,23 @@ impl Routes {
             }
         }
         None
+    }
+
+    /// The lists that the clients of such a request must be in; `None` for none.
+    pub(crate) fn allow(&self, treatment: &Treatment) -> Option<&[u32]> {
+        self.policy(treatment.allow)?.allow.as_deref()
+    }
+
+    /// The lists that they must not be in.
+    pub(crate) fn deny(&self, treatment: &Treatment) -> &[u32] {
+        let policy = self.policy(treatment.deny);
+        policy
+            .and_then(|policy| policy.deny.as_deref())
+            .unwrap_or_default()
+    }
+
+    fn policy(&self, number: Option<Number>) -> Option<&edge_config::Policy> {
+        Some(&self.0.get(number?.0)?.policy)
     }
 
     /// The first route that no request ever reaches, and the one before it that is why.
@@ -317,7 +345,7 @@ fn compile(requests: &edge_config::Match) -> Result<Match, (&'static str, String
             .collect(),
         fields: values(&requests.fields, "field")?,
         query: values(&requests.query, "query")?,
-        clients: Vec::new(),
+        clients: requests.clients.clone(),
     })
 }
 

@@ -19,6 +19,7 @@ use crate::connection::Connection;
 use crate::control::{Control, ControlEnd, Outbox};
 use crate::link::{Link, LinkEnd};
 use crate::listen::{Arrival, Listener, Servers};
+use crate::lists;
 use crate::load;
 use crate::pool::{Capacity, Pool};
 use crate::shared::Shared;
@@ -90,6 +91,7 @@ async fn live(control: OwnedFd) -> i32 {
         tokio::spawn(sweep(Arc::clone(&shared), outbox.clone())),
         tokio::spawn(keep_pace(Arc::clone(&shared))),
         tokio::spawn(load::report(Arc::clone(&shared), outbox.clone())),
+        tokio::spawn(lists::keep(Arc::clone(&shared), outbox.clone())),
     ];
     for pool in &shared.pools {
         tasks.push(tokio::spawn(rescue(Arc::clone(pool))));

@@ -16,6 +16,7 @@ use trivet_core::http1::{ChunkedLimits, HeadLimits};
 use trivet_wire::edge_config::{self, EdgeConfig, EdgeConfigError, Underscores};
 
 use crate::access_log::{AccessLog, Logs};
+use crate::lists::{ListError, Lists};
 use crate::mount::Mounts;
 use crate::pool::Pool;
 use crate::routing::{RouteError, Routes};
@@ -32,6 +33,9 @@ pub(crate) enum SetupError {
         /// Why not.
         source: std::io::Error,
     },
+    /// A list of addresses cannot be used.
+    #[error(transparent)]
+    List(#[from] ListError),
     /// Two apps are to answer the same paths.
     #[error("apps `{0}` and `{1}` have the same path `{2}/`")]
     Mount(String, String, String),
@@ -61,6 +65,7 @@ pub(crate) struct Settings {
     pub(crate) chunked_limits: ChunkedLimits,
     /// Where probes are answered, if anywhere.
     pub(crate) probes: Option<ProbePaths>,
+    pub(crate) lists: Lists,
     pub(crate) routes: Routes,
     access_log: Option<Arc<AccessLog>>,
 }
@@ -90,6 +95,7 @@ impl Settings {
         let trusted =
             TrustedProxies::parse(&config.trusted_proxies).map_err(SetupError::TrustedProxies)?;
         let routes = Routes::new(&config.routes, before.map(|before| &before.routes))?;
+        let lists = Lists::new(&config.lists, before.map(|before| &before.lists))?;
         Ok(Self {
             apps: Mounts::new(&config.apps, pools),
             spool: SpoolFolder::new(config.buffers.folder.as_deref()),
@@ -108,6 +114,7 @@ impl Settings {
             },
             chunked_limits: ChunkedLimits::default(),
             probes: Some(probe_paths(&config.health)).filter(|paths| !paths.is_empty()),
+            lists,
             routes,
             access_log: match before {
                 Some(before) if before.config.access_log == config.access_log => {

@@ -3,6 +3,7 @@
 //! `python/trivet/_trivet.pyi` is its face, `docs/internals/native.md` its
 //! description. It converts; what it decides is in the other crates.
 
+mod addresses;
 mod asgi;
 mod claim;
 mod edge;
@@ -22,6 +23,7 @@ fn _trivet(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("WIRE_VERSION", trivet_wire::WIRE_VERSION)?;
     module.add("CLAIM_PAGE_BYTES", trivet_wire::claim::PAGE_BYTES)?;
     module.add("MAX_THREADS", trivet_wire::claim::THREADS)?;
+    module.add_function(wrap_pyfunction!(addresses::check_address_file, module)?)?;
     module.add_function(wrap_pyfunction!(claim::init_claim_page, module)?)?;
     module.add_function(wrap_pyfunction!(edge::run_edge, module)?)?;
     module.add_function(wrap_pyfunction!(edge::check_edge_config, module)?)?;

@@ -1,5 +1,7 @@
 //! Questions about routes for Python, answered by the code that the edge runs.
 
+use std::net::IpAddr;
+
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -7,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use trivet_core::route::{
     HostPattern, Message, PathPattern, Request, Template, Use, ValuePattern, check_changeable,
 };
+use trivet_edge::lists::Lists;
 use trivet_edge::routing::{Explained, Routes, explain};
 use trivet_wire::edge_config::EdgeConfig;
 
@@ -72,6 +75,7 @@ struct Asked {
     path: String,
     query: String,
     fields: Vec<(String, String)>,
+    client: Option<IpAddr>,
 }
 
 /// What a route means for it.
@@ -90,7 +94,9 @@ pub(crate) fn explain_request<'py>(
     document: &[u8],
     request: &[u8],
 ) -> PyResult<Bound<'py, PyBytes>> {
-    let routes = routes(document)?;
+    let config = EdgeConfig::from_json(document).map_err(told)?;
+    let routes = Routes::plan(&config.routes).map_err(told)?;
+    let lists = Lists::new(&config.lists, None).map_err(told)?;
     let asked: Asked = serde_json::from_slice(request).map_err(told)?;
     let explained = explain(
         &routes,
@@ -106,7 +112,7 @@ pub(crate) fn explain_request<'py>(
                     .iter()
                     .any(|(key, value)| key == name && pattern.matches(value.as_bytes()))
             },
-            is_listed: &|_| false,
+            is_listed: &|number| lists.holds(number, asked.client),
         },
     );
     let json = serde_json::to_vec(&answer(&explained)).map_err(told)?;

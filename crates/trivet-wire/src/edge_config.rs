@@ -40,6 +40,10 @@ pub struct EdgeConfig {
     /// The apps behind the edge, by the number that `add_worker` gives; a path belongs to the
     /// one with the longest mount.
     pub apps: Vec<App>,
+    /// Lists of addresses, by the number that `access` and the routes give.
+    pub lists: Vec<AddressList>,
+    /// Whose requests are answered at all.
+    pub access: Access,
     /// What is done with some requests, in order.
     pub routes: Vec<Route>,
 }
@@ -205,6 +209,29 @@ pub struct App {
     pub request_ms: u32,
 }
 
+/// Addresses and networks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AddressList {
+    /// For messages.
+    pub name: String,
+    /// Addresses, networks, `*`, `unix`, `private`, `loopback`.
+    pub networks: Vec<String>,
+    /// A file with more of them, one on each line, that the edge reads, and reads again when it
+    /// changes; `null` for none.
+    pub file: Option<String>,
+}
+
+/// Whose requests are answered at all; health probes always are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Access {
+    /// Only clients in one of these lists; `null` for all.
+    pub allow: Option<Vec<u32>>,
+    /// No client in one of these lists, allowed or not.
+    pub deny: Vec<u32>,
+}
+
 /// What is done with some requests. Of the routes that a request matches, in their order, the
 /// first that says something about a policy counts for that policy, and the first with an action
 /// for the action; without any, the app with the longest mount above the path answers.
@@ -237,6 +264,8 @@ pub struct Match {
     pub fields: Vec<NamedValue>,
     /// A query parameter each.
     pub query: Vec<NamedValue>,
+    /// The client is in one of these lists.
+    pub clients: Vec<u32>,
 }
 
 /// How a path is written.
@@ -272,6 +301,10 @@ pub struct Policy {
     pub timeout_ms: Option<u32>,
     /// Whether a request that runs is interrupted when its client leaves.
     pub cancel_on_disconnect: Option<bool>,
+    /// Only clients in one of these lists (403).
+    pub allow: Option<Vec<u32>>,
+    /// No client in one of these lists, allowed or not (403).
+    pub deny: Option<Vec<u32>>,
     /// What changes about the fields that the app gets; per name, the first route counts.
     pub request_fields: Vec<FieldChange>,
     /// What changes about the fields that the client gets; likewise.
@@ -389,6 +422,9 @@ pub enum EdgeConfigError {
     /// Not the expected JSON.
     #[error("edge configuration: {0}")]
     Json(#[from] serde_json::Error),
+    /// A list of addresses that is not there.
+    #[error("edge configuration: there is no list number {0}")]
+    NoSuchList(u32),
     /// Larger than a frame can carry: [`crate::frames`] has the limits.
     #[error("edge configuration: `{field}` is {value}, and frames carry at most {most}")]
     TooLarge {
@@ -435,7 +471,8 @@ impl EdgeConfig {
     /// # Errors
     /// [`EdgeConfigError::Version`] for another version than this build's,
     /// [`EdgeConfigError::TooLarge`] where what the edge would accept from a client does
-    /// not fit the frames that it sends.
+    /// not fit the frames that it sends, [`EdgeConfigError::NoSuchList`] for a number that
+    /// no list of addresses has.
     pub fn check(&self) -> Result<(), EdgeConfigError> {
         same_version(self.version)?;
         let mounts = self.apps.iter().map(|app| app.mount.len() as u64);
@@ -457,7 +494,22 @@ impl EdgeConfig {
                 return Err(EdgeConfigError::TooLarge { field, value, most });
             }
         }
-        Ok(())
+        let count = self.lists.len();
+        match self.named_lists().find(|&number| number as usize >= count) {
+            Some(number) => Err(EdgeConfigError::NoSuchList(number)),
+            None => Ok(()),
+        }
+    }
+
+    /// The numbers of lists that anything is decided by.
+    fn named_lists(&self) -> impl Iterator<Item = u32> {
+        let routes = self.routes.iter().flat_map(|route| {
+            let allow = route.policy.allow.iter().flatten();
+            let deny = route.policy.deny.iter().flatten();
+            route.requests.clients.iter().chain(allow).chain(deny)
+        });
+        let allow = self.access.allow.iter().flatten();
+        allow.chain(&self.access.deny).chain(routes).copied()
     }
 }
 

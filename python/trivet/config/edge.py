@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from trivet.config.access_lists import AccessLists
 from trivet.config.routing import routes
 from trivet.config.settings import Settings
 from trivet.wire import WIRE_VERSION, edge_config
@@ -24,6 +25,13 @@ def to_edge_config(
         colour: Whether the text format of the access log uses colours.
     """
     server = settings.server
+    lists = AccessLists(settings)
+    # They name the lists: only then is it known which there are.
+    access = edge_config.Access(
+        allow=lists.numbers_or_none(settings.access.allow),
+        deny=lists.numbers(settings.access.deny),
+    )
+    all_routes = routes(settings, lists)
     return EdgeConfig(
         version=WIRE_VERSION,
         listeners=tuple(listeners),
@@ -38,7 +46,9 @@ def to_edge_config(
         access_log=_access_log(settings, colour=colour),
         server_field=server.server_field,
         apps=tuple(_app(name, own) for name, own in apps),
-        routes=routes(settings),
+        lists=lists.lists(),
+        access=access,
+        routes=all_routes,
     )
 
 

@@ -6,6 +6,7 @@ default. All that is wrong is collected and told at once; nothing falls back in 
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -83,6 +84,7 @@ class _Loading:
         self._check_folders()
         self._read_env_files()
         self._check_conflicts()
+        self._check_access()
         self._check_routes()
         apps = self._apps(found.apps if found else {})
         tasks = self._tasks(apps)
@@ -343,6 +345,15 @@ class _Loading:
         if head and target and self.values[target.path] > self.values[head.path]:
             self._fight(target, head, "a request's target is a part of its head")
 
+    def _check_access(self) -> None:
+        written = {path: raw for path in _ACCESS if (raw := self._highest(path))}
+        if written:
+            from trivet.config import access_check  # noqa: PLC0415 - as below
+
+            settings = _build(Settings, "", self.values)
+            shown = partial(file.shown, cwd=self.cwd)
+            self.problems += access_check.check(settings, written, self._problem, shown)
+
     def _check_routes(self) -> None:
         rows = {name: self._rows(name) for name in _ROUTED}
         if any(rows.values()) and not self._lacks_values():
@@ -413,6 +424,7 @@ class _Loading:
         self.problems.append(ConfigError(text, code=code, hint=hint, place=raw.origin.place))
 
 
+_ACCESS: Final = ("list", "access.allow", "access.deny", "route")
 _ROUTED: Final = ("site", "route", "static")
 _LISTENERS: Final = frozenset({"server.bind", "server.host", "server.port"})
 

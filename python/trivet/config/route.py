@@ -87,6 +87,17 @@ class Route(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ),
     ] = msgspec.field(default_factory=dict)
 
+    client: Annotated[
+        tuple[str, ...],
+        Option(
+            doc="Clients that it is for: names of lists (`[list.NAME]`), addresses, networks, "
+            "`unix`, `loopback` or `private`; all if left out.",
+            why="What the office may see, others need not. The client is the one that trusted "
+            "proxies tell.",
+            applies="reload",
+        ),
+    ] = ()
+
     app: Annotated[
         bool,
         Option(
@@ -256,3 +267,23 @@ class Route(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             applies="reload",
         ),
     ] = ()
+    allow: Annotated[
+        tuple[str, ...] | None,
+        Option(
+            doc="Only clients among these are answered, named as in `client`; others get 403.",
+            why="An exception within a route that denies names its clients here; `*` allows all.",
+            spec="RFC 9110 section 15.5.4",
+            applies="reload",
+        ),
+    ] = None
+
+    deny: Annotated[
+        tuple[str, ...] | None,
+        Option(
+            doc="No client among these is answered (403), allowed or not; an empty list denies "
+            "nobody.",
+            why="Who does harm to one part of a site may still read the rest.",
+            spec="RFC 9110 section 15.5.4",
+            applies="reload",
+        ),
+    ] = None

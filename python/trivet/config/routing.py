@@ -19,6 +19,7 @@ from trivet.wire.edge_config import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from trivet.config.access_lists import AccessLists
     from trivet.config.route import Route
     from trivet.config.settings import Settings
     from trivet.config.site import Site
@@ -35,17 +36,20 @@ _NO_POLICY: Final = Policy(
     cancel_on_disconnect=None,
     request_fields=(),
     response_fields=(),
+    allow=None,
+    deny=None,
 )
 
 
-def routes(settings: Settings) -> tuple[edge_config.Route, ...]:
+def routes(settings: Settings, lists: AccessLists) -> tuple[edge_config.Route, ...]:
     """List the routes in the order in which the edge looks at them.
 
-    Their names begin with the name of the table and its number: `route 3`.
+    Their names begin with the name of the table and its number: `route 3`. `lists` gets the
+    addresses that they name.
     """
     return (
         *(route for at, site in enumerate(settings.site, 1) for route in _of_site(at, site)),
-        *(_route(at, route) for at, route in enumerate(settings.route, 1)),
+        *(_route(at, route, lists) for at, route in enumerate(settings.route, 1)),
         *(
             route
             for at, static in sorted(enumerate(settings.static, 1), key=_specific)
@@ -100,11 +104,17 @@ def _match(
     methods: Sequence[str] = (),
 ) -> Match:
     return Match(
-        hosts=tuple(hosts), secure=secure, path=path, methods=tuple(methods), fields=(), query=()
+        hosts=tuple(hosts),
+        secure=secure,
+        path=path,
+        methods=tuple(methods),
+        fields=(),
+        query=(),
+        clients=(),
     )
 
 
-def _route(number: int, route: Route) -> edge_config.Route:
+def _route(number: int, route: Route, lists: AccessLists) -> edge_config.Route:
     path = None
     if route.regex is not None:
         path = PathPattern(is_regex=True, text=route.regex)
@@ -120,6 +130,7 @@ def _route(number: int, route: Route) -> edge_config.Route:
             methods=route.method,
             fields=_named(route.field, lower=True),
             query=_named(route.query),
+            clients=lists.numbers(route.client),
         ),
         policy=Policy(
             request_buffering=route.request_buffering,
@@ -132,6 +143,8 @@ def _route(number: int, route: Route) -> edge_config.Route:
             response_fields=_field_changes(
                 route.set_response_fields, route.add_response_fields, route.remove_response_fields
             ),
+            allow=lists.numbers_or_none(route.allow),
+            deny=lists.numbers_or_none(route.deny),
         ),
         action=_action(route),
     )

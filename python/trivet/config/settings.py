@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Struct
 
+from trivet.config.access import Access
+from trivet.config.address_list import AddressList
 from trivet.config.buffers import Buffers
 from trivet.config.control import Control
 from trivet.config.health import Health
@@ -155,11 +157,22 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     websocket: WebSocket = WebSocket()
     health: Health = Health()
     proxy: Proxy = Proxy()
+    access: Access = Access()
     log: Log = Log()
     hooks: Hooks = Hooks()
     reload: Reload = Reload()
     control: Control = Control()
     incidents: Incidents = Incidents()
+
+    list: Annotated[
+        dict[str, AddressList],
+        Option(
+            doc="Addresses and networks that go by a name, as tables `[list.NAME]`; `[access]` "
+            "and the routes name them.",
+            why="Most stands are open to everybody.",
+            applies="reload",
+        ),
+    ] = msgspec.field(default_factory=dict)
 
     route: Annotated[
         tuple[Route, ...],

@@ -133,6 +133,26 @@ class App(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """For the head of a response, from the arrival of its request; 0 for ever."""
 
 
+class AddressList(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Addresses and networks."""
+
+    name: str
+    """For messages."""
+    networks: tuple[str, ...]
+    """Addresses, networks, `*`, `unix`, `private`, `loopback`."""
+    file: str | None
+    """With more of them, one on each line; the edge reads it again when it changes."""
+
+
+class Access(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whose requests are answered at all, by the numbers of lists; health probes always are."""
+
+    allow: tuple[U32, ...] | None
+    """Only clients in one of these lists; `None` for all."""
+    deny: tuple[U32, ...]
+    """No client in one of these lists, allowed or not."""
+
+
 class PathPattern(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How a path is written."""
 
@@ -160,6 +180,8 @@ class Match(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     methods: tuple[str, ...]
     fields: tuple[NamedValue, ...]
     query: tuple[NamedValue, ...]
+    clients: tuple[U32, ...]
+    """Numbers of lists of addresses."""
 
 
 class FieldChange(
@@ -201,6 +223,10 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """What changes about the fields that the app gets; per name, the first route counts."""
     response_fields: tuple[AddField | RemoveField | SetField, ...]
     """What changes about the fields that the client gets; likewise."""
+    allow: tuple[U32, ...] | None
+    """Only clients in one of these lists."""
+    deny: tuple[U32, ...] | None
+    """No client in one of these lists, allowed or not."""
 
 
 class Coding(enum.Enum):
@@ -295,6 +321,9 @@ class EdgeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     server_field: str | None
     apps: tuple[App, ...]
     """By the number that `AddWorker` gives; a path belongs to the one with the longest mount."""
+    lists: tuple[AddressList, ...]
+    """By the number that `access` and the routes give."""
+    access: Access
     routes: tuple[Route, ...]
 
     def __post_init__(self) -> None:

@@ -28,6 +28,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """As sent, without `?`."""
     fields: tuple[tuple[str, str], ...]
     """Names in lower case."""
+    client: str | None
+    """Its address; `None` for a Unix socket."""
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

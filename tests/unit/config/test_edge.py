@@ -67,6 +67,8 @@ def test_the_defaults_become_this_document() -> None:
                 "request_ms": 30_000,
             }
         ],
+        "lists": [],
+        "access": {"allow": None, "deny": []},
         "routes": [],
     }
 

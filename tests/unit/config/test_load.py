@@ -40,9 +40,12 @@ def test_without_anything_every_origin_is_the_default(load_in: Load) -> None:
     assert loaded.file is None
 
 
+_ROWS = ("list.", "route.", "site.", "static.", "task.")
+
+
 def test_every_option_has_an_origin(load_in: Load) -> None:
     names = {each.path for each in definitions(Settings)}
-    rows = {each for each in names if each.startswith(("route.", "site.", "static.", "task."))}
+    rows = {each for each in names if each.startswith(_ROWS)}
     assert set(load_in().origins) == names - rows
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from trivet.config import Loaded
+from trivet.config.access_lists import AccessLists
 from trivet.config.routing import routes
 from trivet.errors import ConfigError
 from trivet.wire import edge_config
@@ -14,7 +15,8 @@ Load = Callable[..., Loaded]
 
 def listed(load_in: Load, project: Path, text: str) -> list[edge_config.Route]:
     (project / "trivet.toml").write_text(text)
-    return list(routes(load_in().settings))
+    settings = load_in().settings
+    return list(routes(settings, AccessLists(settings)))
 
 
 def problems(load_in: Load, project: Path, text: str) -> list[str]:

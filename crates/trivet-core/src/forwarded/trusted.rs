@@ -14,7 +14,7 @@ pub struct TrustedProxies {
 
 /// Addresses that are not routed on the internet: RFC 1918, RFC 4193, RFC 6598,
 /// and link-local ones.
-const PRIVATE: [&str; 7] = [
+pub(crate) const PRIVATE: [&str; 7] = [
     "10.0.0.0/8",
     "100.64.0.0/10",
     "169.254.0.0/16",
@@ -23,7 +23,8 @@ const PRIVATE: [&str; 7] = [
     "fc00::/7",
     "fe80::/10",
 ];
-const LOOPBACK: [&str; 2] = ["127.0.0.0/8", "::1/128"];
+/// Addresses of this machine itself.
+pub(crate) const LOOPBACK: [&str; 2] = ["127.0.0.0/8", "::1/128"];
 
 impl TrustedProxies {
     /// From addresses, networks, and the words `*`, `loopback`, `private`, `unix`.

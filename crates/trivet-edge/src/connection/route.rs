@@ -41,11 +41,25 @@ pub(super) enum Answerer {
 impl Connection {
     /// Go through the routes until somebody answers.
     pub(super) async fn take_way(&mut self, record: &mut Record) -> Answerer {
+        if !self
+            .settings
+            .lists
+            .admits(&self.settings.config.access, record.client)
+        {
+            return Answerer::Done(self.answer_without_app(Problem::Forbidden, record).await);
+        }
         if self.settings.routes.is_empty() {
             return Answerer::App;
         }
         loop {
-            let Some(action) = self.next_action(record) else {
+            let action = self.next_action(record);
+            // A rewritten request is judged by what the routes say of it in the end.
+            if !matches!(action.as_deref(), Some(Action::Rewrite { .. })) {
+                if let Err(problem) = self.admit_by_policy(record) {
+                    return Answerer::Done(self.answer_without_app(problem, record).await);
+                }
+            }
+            let Some(action) = action else {
                 return Answerer::App;
             };
             match &*action {
@@ -123,7 +137,7 @@ impl Connection {
             path: &admitted.path,
             query: admitted.query.of(buf),
             has_field: &has_field,
-            is_listed: &|_| false,
+            is_listed: &|number| self.settings.lists.holds(number, record.client),
         })
     }
 

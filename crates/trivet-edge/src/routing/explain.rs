@@ -73,7 +73,7 @@ fn walk<'a>(
         let mismatch = route.requests.check(request).err();
         let before = treatment.clone();
         if mismatch.is_none() {
-            treatment.add(route, request);
+            treatment.add(at, route, request);
         }
         let action = route.action.as_deref().filter(|_| mismatch.is_none());
         steps.push(Step {
@@ -112,6 +112,8 @@ fn decided(before: &Treatment, after: &Treatment) -> Vec<&'static str> {
             "response_fields",
             before.response_fields != after.response_fields,
         ),
+        ("allow", before.allow != after.allow),
+        ("deny", before.deny != after.deny),
     ];
     let decided = changes.into_iter().filter(|(_, is_decided)| *is_decided);
     decided.map(|(name, _)| name).collect()
