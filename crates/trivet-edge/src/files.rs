@@ -267,10 +267,12 @@ impl Folder {
         // Asked before the siblings: one that comes meanwhile is then noticed at the next look.
         let names_changed = self.names_changed(name, now_us());
         let mut representations = vec![representation(Coding::Identity, file, facts).await?];
-        for &coding in &self.codings {
-            let sibling = format!("{name}{}", coding.extension());
+        let siblings = self.codings.iter();
+        let siblings = siblings.map(|coding| format!("{name}{}", coding.extension()).into_bytes());
+        let found = self.root.find_all(siblings.collect()).await;
+        for (&coding, found) in self.codings.iter().zip(found) {
             // One that is older than the file was made from another content.
-            if let Ok(Found::File(file, other)) = self.root.find(sibling.as_bytes()).await
+            if let Some(Found::File(file, other)) = found
                 && !is_older(&other, &facts)
             {
                 representations.push(representation(coding, file, other).await?);

@@ -121,6 +121,30 @@ impl Root {
         }
     }
 
+    /// As [`Root::find`] for several names, of which most may be missing: what the kernel does not
+    /// know about them is asked in one go.
+    pub(crate) async fn find_all(&self, names: Vec<Vec<u8>>) -> Vec<Option<Found>> {
+        let root = self.present();
+        let mut found = Vec::with_capacity(names.len());
+        for name in &names {
+            match find_at(&root, name, ResolveFlags::CACHED) {
+                Err(Errno::AGAIN) => break,
+                each => found.push(each.ok()),
+            }
+        }
+        if found.len() == names.len() {
+            return found;
+        }
+        let known = found.len();
+        let work = move || {
+            let rest = names.iter().skip(known);
+            rest.map(|name| find_at(&root, name, ResolveFlags::empty()).ok())
+                .collect::<Vec<_>>()
+        };
+        found.extend(tokio::task::spawn_blocking(work).await.unwrap_or_default());
+        found
+    }
+
     /// Whether `name` certainly leads to the same file as it did when these `facts` were found.
     ///
     /// Names are not confined here: all that is learned is whether it is the file that was
