@@ -33,6 +33,7 @@ pub mod listing;
 pub mod media_type;
 pub mod problem;
 pub mod range;
+pub mod rate_limit;
 pub mod retry;
 pub mod route;
 pub mod websocket;

@@ -64,6 +64,11 @@ pub enum Problem {
     RequestTimeout,
     /// The client, or all clients together, hold too many connections.
     TooManyConnections,
+    /// The client asked more often than the route allows; the next request is granted after so
+    /// many seconds.
+    TooManyRequests(u32),
+    /// As many requests of the route run at once as may.
+    TooManyAtOnce,
     /// A WebSocket handshake of a version that the edge does not speak.
     UpgradeRequired,
     /// The request target is longer than allowed.
@@ -138,7 +143,9 @@ impl Problem {
             | Self::QueueDeadline
             | Self::QueueFull
             | Self::QueueTimeout
+            | Self::TooManyAtOnce
             | Self::TooManyConnections => Some(1),
+            Self::TooManyRequests(seconds) => Some(*seconds),
             Self::AppUnavailable => Some(2),
             Self::InsufficientStorage => Some(30),
             _ => None,
@@ -175,7 +182,7 @@ impl Problem {
     }
 
     /// One of each variant, for tables that must be complete.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 31] = [
         Self::AppFailed,
         Self::AppTimeout,
         Self::AppUnavailable,
@@ -200,7 +207,9 @@ impl Problem {
         Self::Quarantined,
         Self::RangeNotSatisfiable,
         Self::RequestTimeout,
+        Self::TooManyAtOnce,
         Self::TooManyConnections,
+        Self::TooManyRequests(1),
         Self::UpgradeRequired,
         Self::UriTooLong,
         Self::VersionNotSupported,
@@ -259,6 +268,10 @@ impl Problem {
                 "The request took too long to arrive."),
             Self::TooManyConnections => Facts::new(503, "http_request_denied", "edge.too_many_connections", Downstream, true,
                 "There are too many connections at the moment. Please try again shortly."),
+            Self::TooManyRequests(_) => Facts::new(429, "http_request_denied", "edge.too_many_requests", Downstream, false,
+                "There were too many requests in a short time. Please try again later."),
+            Self::TooManyAtOnce => Facts::new(503, "connection_limit_reached", "edge.too_many_at_once", Downstream, false,
+                "Too many requests for this address run at the moment. Please try again shortly."),
             Self::UpgradeRequired => Facts::new(426, "http_request_error", "edge.upgrade_required", Downstream, true,
                 "This server speaks version 13 of the WebSocket protocol."),
             Self::UriTooLong => Facts::new(414, "http_request_error", "edge.uri_too_long", Downstream, true,

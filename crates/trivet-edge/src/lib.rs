@@ -13,6 +13,7 @@ mod control;
 pub mod exchange;
 pub mod fd_socket;
 mod files;
+mod limits;
 pub mod link;
 mod listen;
 pub mod lists;

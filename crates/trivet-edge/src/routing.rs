@@ -18,6 +18,7 @@ use trivet_wire::edge_config;
 pub use explain::{Explained, Step, explain};
 
 use crate::files::Folder;
+use crate::limits::{ConcurrencyLimit, Limits, RateLimit};
 
 /// A request is rewritten so often at the most: more is a circle.
 pub(crate) const MOST_REWRITES: usize = 8;
@@ -42,10 +43,13 @@ pub struct Routes(Vec<Route>);
 #[derive(Debug)]
 struct Route {
     name: Arc<str>,
+    /// As the configuration has them.
+    asked: edge_config::Match,
     requests: Match,
     policy: edge_config::Policy,
     request_fields: Vec<FieldChange>,
     response_fields: Vec<FieldChange>,
+    limits: Limits,
     action: Option<Arc<Action>>,
 }
 
@@ -90,6 +94,10 @@ pub(crate) struct Treatment {
     pub(crate) allow: Option<Number>,
     /// The route whose `deny` counts.
     pub(crate) deny: Option<Number>,
+    /// The route whose `rate_limit` counts.
+    pub(crate) rate_limit: Option<Number>,
+    /// The route whose `max_concurrency` counts.
+    pub(crate) max_concurrency: Option<Number>,
 }
 
 /// The number of a route.
@@ -110,6 +118,9 @@ impl Treatment {
         let here = |is_said: bool| is_said.then_some(Number(at));
         self.allow = self.allow.or(here(policy.allow.is_some()));
         self.deny = self.deny.or(here(policy.deny.is_some()));
+        self.rate_limit = self.rate_limit.or(here(policy.rate_limit.is_some()));
+        let is_limited = policy.max_concurrency.is_some();
+        self.max_concurrency = self.max_concurrency.or(here(is_limited));
     }
 }
 
@@ -118,8 +129,8 @@ impl Treatment {
 pub(crate) struct Place(usize);
 
 impl Routes {
-    /// Make the routes ready. Folders that `before` has open, and the files that it remembers, are
-    /// taken over.
+    /// Make the routes ready. Folders that `before` has open, the files that it remembers, and
+    /// what it has counted for the same routes are taken over.
     ///
     /// # Errors
     /// [`RouteError`] for the first that has a part which cannot be used.
@@ -131,7 +142,7 @@ impl Routes {
             let known = before.and_then(|before| before.folder(files));
             known.map_or_else(|| Folder::open(files).map(Arc::new), Ok)
         };
-        Self::with(routes, |files| open(files).map(Action::Files))
+        Self::with(routes, before, |files| open(files).map(Action::Files))
     }
 
     /// Compile the routes without opening anything, to be asked about them.
@@ -139,14 +150,24 @@ impl Routes {
     /// # Errors
     /// As [`Routes::new`].
     pub fn plan(routes: &[edge_config::Route]) -> Result<Self, RouteError> {
-        Self::with(routes, |files| Ok(Action::PlannedFiles(files.clone())))
+        Self::with(routes, None, |files| {
+            Ok(Action::PlannedFiles(files.clone()))
+        })
     }
 
     fn with(
         routes: &[edge_config::Route],
+        before: Option<&Self>,
         files: impl Fn(&edge_config::Files) -> Result<Action, String>,
     ) -> Result<Self, RouteError> {
-        let routes = routes.iter().map(|route| Route::new(route, &files));
+        let limits = |route: &edge_config::Route| {
+            let mut known = before.into_iter().flat_map(|before| &before.0);
+            let known = known.find(|known| known.asked == route.requests);
+            Limits::new(&route.policy, known.map(|known| &known.limits))
+        };
+        let routes = routes
+            .iter()
+            .map(|route| Route::new(route, limits(route), &files));
         routes.collect::<Result<_, _>>().map(Self)
     }
 
@@ -203,6 +224,18 @@ impl Routes {
             .unwrap_or_default()
     }
 
+    /// How many such requests are taken in a time.
+    pub(crate) fn rate_limit(&self, treatment: &Treatment) -> Option<&Arc<RateLimit>> {
+        let route = self.0.get(treatment.rate_limit?.0)?;
+        route.limits.rate.as_ref()
+    }
+
+    /// How many such requests run at once.
+    pub(crate) fn concurrency(&self, treatment: &Treatment) -> Option<&Arc<ConcurrencyLimit>> {
+        let route = self.0.get(treatment.max_concurrency?.0)?;
+        route.limits.concurrency.as_ref()
+    }
+
     fn policy(&self, number: Option<Number>) -> Option<&edge_config::Policy> {
         Some(&self.0.get(number?.0)?.policy)
     }
@@ -222,6 +255,7 @@ impl Routes {
 impl Route {
     fn new(
         route: &edge_config::Route,
+        limits: Limits,
         open: impl Fn(&edge_config::Files) -> Result<Action, String>,
     ) -> Result<Self, RouteError> {
         let wrong = |part: &'static str| {
@@ -273,8 +307,10 @@ impl Route {
                 .map_err(wrong("request_fields"))?,
             response_fields: changes(&policy.response_fields, Message::Response)
                 .map_err(wrong("response_fields"))?,
+            asked: route.requests.clone(),
             requests,
             policy: route.policy.clone(),
+            limits,
             action: action.map(Arc::new),
         })
     }

@@ -305,6 +305,10 @@ pub struct Policy {
     pub allow: Option<Vec<u32>>,
     /// No client in one of these lists, allowed or not (403).
     pub deny: Option<Vec<u32>>,
+    /// How many requests are taken in a time (429).
+    pub rate_limit: Option<RateLimit>,
+    /// How many requests run at once (503).
+    pub max_concurrency: Option<MaxConcurrency>,
     /// What changes about the fields that the app gets; per name, the first route counts.
     pub request_fields: Vec<FieldChange>,
     /// What changes about the fields that the client gets; likewise.
@@ -334,6 +338,55 @@ pub enum FieldChange {
         /// The value, with `{names}` of the path.
         value: String,
     },
+}
+
+/// How many requests are taken in a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RateLimit {
+    /// So many; 0 for any number.
+    pub requests: u32,
+    /// In so many seconds.
+    pub per_s: u32,
+    /// So many of them may come at once.
+    pub burst: u32,
+    /// Who they count for.
+    pub by: LimitKey,
+}
+
+/// How many requests run at once, accepted WebSockets included.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MaxConcurrency {
+    /// So many; 0 for any number.
+    pub requests: u32,
+    /// Who they count for.
+    pub by: LimitKey,
+}
+
+/// Who a request counts for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum LimitKey {
+    /// The network of so many bits that the client is in.
+    Address {
+        /// Of an IPv4 address, 32 at the most.
+        v4_prefix: u8,
+        /// Of an IPv6 address, 128 at the most.
+        v6_prefix: u8,
+    },
+    /// The value of this cookie; the address (32 and 64 bits) without one.
+    Cookie {
+        /// Its name.
+        name: String,
+    },
+    /// The first value of this field; the address (32 and 64 bits) without one.
+    Field {
+        /// Its name, in lower case.
+        name: String,
+    },
+    /// All requests together.
+    Route {},
 }
 
 /// Who answers a request.

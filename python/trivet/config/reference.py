@@ -22,7 +22,9 @@ from trivet.config.value.bind import Bind
 from trivet.config.value.command import Command
 from trivet.config.value.duration import Duration
 from trivet.config.value.kind import noun
+from trivet.config.value.limit_key import LimitKey
 from trivet.config.value.peer import Peer
+from trivet.config.value.rate import Rate
 from trivet.config.value.size import Size
 from trivet.config.value.umask import Umask
 from trivet.errors import CODES
@@ -41,6 +43,8 @@ _SCHEMAS: Final[Mapping[object, Mapping[str, Any]]] = {
     Size: {"type": ["string", "number"], "pattern": r"^[0-9.]+ ?[kmgtKMGT]?(i?[bB])?$"},
     Bind: {"type": ["string", "integer"]},
     Peer: {"type": "string"},
+    Rate: {"type": "string"},
+    LimitKey: {"type": "string"},
 }
 _ACTORS: Final = {
     "config": "Configuration (exit code 2, or a note)",

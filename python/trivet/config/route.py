@@ -7,6 +7,8 @@ from msgspec import Struct
 
 from trivet.config.option import Option
 from trivet.config.value.duration import Duration
+from trivet.config.value.limit_key import LimitKey
+from trivet.config.value.rate import Rate
 from trivet.config.value.size import Size
 
 NAME: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
@@ -287,3 +289,51 @@ class Route(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             applies="reload",
         ),
     ] = None
+
+    rate_limit: Annotated[
+        Rate | None,
+        Option(
+            doc="How many requests are taken in a time (429 above): `20/s`, `100/m burst 50` or "
+            "`5/10s`; `off` for any number. The burst, which may come at once, is the number "
+            "itself if left out.",
+            why="A login or a search must not be tried a thousand times. 429 tells when the next "
+            "request is granted.",
+            zero="off",
+            spec="RFC 6585 section 4, draft-ietf-httpapi-ratelimit-headers-10",
+            applies="reload",
+        ),
+    ] = None
+
+    rate_limit_by: Annotated[
+        LimitKey,
+        Option(
+            doc="Who requests count for in `rate_limit`: `address` (IPv6 by its /64), "
+            "`address/24` or `address/24/56` (the network of so many bits), `field:NAME`, "
+            "`cookie:NAME`, or `route` for all together.",
+            why="A key of an API has a rate of its own, wherever it is used. Whoever sends no "
+            "such field or cookie counts by address.",
+            applies="reload",
+        ),
+    ] = LimitKey("address")
+
+    max_concurrency: Annotated[
+        int | None,
+        Option(
+            doc="How many requests run at once (503 above), accepted WebSockets included; `off` "
+            "for any number.",
+            why="One slow export must not take all workers.",
+            minimum=0,
+            maximum=1_000_000,
+            zero="off",
+            applies="reload",
+        ),
+    ] = None
+
+    max_concurrency_by: Annotated[
+        LimitKey,
+        Option(
+            doc="Who requests count for in `max_concurrency`, written as in `rate_limit_by`.",
+            why="The route as a whole is what an app suffers from.",
+            applies="reload",
+        ),
+    ] = LimitKey("route")

@@ -89,6 +89,7 @@ class _RouteCheck:
         self._check_changes("request", names)
         self._check_changes("response", names)
         self._check_answer(names)
+        self._check_limits()
 
     def _raw(self, option: str) -> Raw | None:
         return self.raws.get(f"route.{option}")
@@ -153,6 +154,12 @@ class _RouteCheck:
             _ask(question, self._raw("redirect"), self.tell)
         if route.rewrite is not None:
             self._check_rewrite(route.rewrite, names)
+
+    def _check_limits(self) -> None:
+        for option in ("rate_limit", "max_concurrency"):
+            by = self._raw(f"{option}_by")
+            if by and not self._raw(option):
+                self.tell(by, "says nothing here", f"it goes with `{option}`")
 
     def _check_rewrite(self, to: str, names: list[str]) -> None:
         raw = self._raw("rewrite")

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from trivet.config.settings import Settings
     from trivet.config.site import Site
     from trivet.config.static import Static
+    from trivet.config.value.limit_key import LimitKey
 
 MOVED: Final = 308
 """The status of a redirection that keeps the method and is remembered."""
@@ -38,6 +39,8 @@ _NO_POLICY: Final = Policy(
     response_fields=(),
     allow=None,
     deny=None,
+    rate_limit=None,
+    max_concurrency=None,
 )
 
 
@@ -145,6 +148,8 @@ def _route(number: int, route: Route, lists: AccessLists) -> edge_config.Route:
             ),
             allow=lists.numbers_or_none(route.allow),
             deny=lists.numbers_or_none(route.deny),
+            rate_limit=_rate_limit(route),
+            max_concurrency=_max_concurrency(route),
         ),
         action=_action(route),
     )
@@ -158,6 +163,33 @@ def _field_changes(
         *(AddField(name=name, value=value) for name, value in to_add.items()),
         *(RemoveField(name=name) for name in to_remove),
     )
+
+
+def _rate_limit(route: Route) -> edge_config.RateLimit | None:
+    rate = route.rate_limit
+    if rate is None:
+        return None
+    by = _limit_key(route.rate_limit_by)
+    return edge_config.RateLimit(requests=rate.requests, per_s=rate.per_s, burst=rate.burst, by=by)
+
+
+def _max_concurrency(route: Route) -> edge_config.MaxConcurrency | None:
+    if route.max_concurrency is None:
+        return None
+    by = _limit_key(route.max_concurrency_by)
+    return edge_config.MaxConcurrency(requests=route.max_concurrency, by=by)
+
+
+def _limit_key(
+    key: LimitKey,
+) -> edge_config.AddressKey | edge_config.CookieKey | edge_config.FieldKey | edge_config.RouteKey:
+    if key.kind == "address":
+        return edge_config.AddressKey(v4_prefix=key.v4_prefix, v6_prefix=key.v6_prefix)
+    if key.kind == "cookie":
+        return edge_config.CookieKey(name=key.name)
+    if key.kind == "field":
+        return edge_config.FieldKey(name=key.name)
+    return edge_config.RouteKey()
 
 
 def _action(

@@ -11,6 +11,7 @@ import msgspec
 
 from trivet.wire import check_version
 
+U8 = Annotated[int, msgspec.Meta(ge=0, le=2**8 - 1)]
 U16 = Annotated[int, msgspec.Meta(ge=0, le=2**16 - 1)]
 U32 = Annotated[int, msgspec.Meta(ge=0, le=2**32 - 1)]
 # msgspec's limits end at 2**63 - 1; the crate refuses what is beyond 2**64 - 1.
@@ -211,6 +212,55 @@ class SetField(FieldChange, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """With `{names}` of the path."""
 
 
+class LimitKey(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"
+):
+    """Who a request counts for."""
+
+
+class AddressKey(LimitKey, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="address"):
+    """The network of so many bits that the client is in."""
+
+    v4_prefix: U8
+    v6_prefix: U8
+
+
+class CookieKey(LimitKey, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="cookie"):
+    """The value of this cookie; the address without one."""
+
+    name: str
+
+
+class FieldKey(LimitKey, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="field"):
+    """The first value of this field; the address without one."""
+
+    name: str
+    """In lower case."""
+
+
+class RouteKey(LimitKey, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="route"):
+    """All requests together."""
+
+
+class RateLimit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How many requests are taken in a time."""
+
+    requests: U32
+    """0 for any number."""
+    per_s: U32
+    burst: U32
+    """So many of them may come at once."""
+    by: AddressKey | CookieKey | FieldKey | RouteKey
+
+
+class MaxConcurrency(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How many requests run at once, accepted WebSockets included."""
+
+    requests: U32
+    """0 for any number."""
+    by: AddressKey | CookieKey | FieldKey | RouteKey
+
+
 class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How a request is treated; `None` says nothing."""
 
@@ -227,6 +277,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Only clients in one of these lists."""
     deny: tuple[U32, ...] | None
     """No client in one of these lists, allowed or not."""
+    rate_limit: RateLimit | None
+    max_concurrency: MaxConcurrency | None
 
 
 class Coding(enum.Enum):

@@ -9,6 +9,7 @@ use trivet_core::http1::{KnownField, Span};
 use super::Connection;
 use super::head::Received;
 use crate::clock::{now_us, unix_us};
+use crate::limits::Permit;
 use crate::request_id;
 
 /// A request's line in the making.
@@ -41,6 +42,8 @@ pub(super) struct Record {
     pub(super) worker: Option<u32>,
     pub(super) error: Option<String>,
     pub(super) aborted: bool,
+    /// Its place among the requests of its route that run at once.
+    pub(super) permit: Option<Permit>,
     /// Whether the connection may serve another request.
     pub(super) keep_alive: bool,
 }
@@ -70,6 +73,7 @@ impl Record {
             worker: None,
             error: None,
             aborted: false,
+            permit: None,
             keep_alive: false,
         }
     }

@@ -47,6 +47,11 @@ impl Connection {
             fields.push((b"Allow", b"GET, HEAD"));
         }
         fields.extend_from_slice(more);
+        let rate = self.rate_fields(problem);
+        if let Some((policy, left)) = &rate {
+            fields.push((b"RateLimit-Policy", policy.as_bytes()));
+            fields.push((b"RateLimit", left.as_bytes()));
+        }
         if let Some(seconds) = &retry_after {
             fields.push((b"Retry-After", seconds.as_bytes()));
         }

@@ -18,6 +18,8 @@ pub(super) struct Way {
     pub(super) treatment: Treatment,
     /// The first route that was for the request.
     pub(super) route: Option<Arc<str>>,
+    /// Whether a rate has counted the request.
+    pub(super) is_counted: bool,
     place: Place,
     rewrites: usize,
 }
@@ -188,7 +190,7 @@ impl Connection {
     }
 }
 
-fn is_named(field: &Field, name: &str, buf: &[u8]) -> bool {
+pub(super) fn is_named(field: &Field, name: &str, buf: &[u8]) -> bool {
     match field.known {
         KnownField::Other => field.name.of(buf).eq_ignore_ascii_case(name.as_bytes()),
         known => known.name() == name,

@@ -114,6 +114,11 @@ fn decided(before: &Treatment, after: &Treatment) -> Vec<&'static str> {
         ),
         ("allow", before.allow != after.allow),
         ("deny", before.deny != after.deny),
+        ("rate_limit", before.rate_limit != after.rate_limit),
+        (
+            "max_concurrency",
+            before.max_concurrency != after.max_concurrency,
+        ),
     ];
     let decided = changes.into_iter().filter(|(_, is_decided)| *is_decided);
     decided.map(|(name, _)| name).collect()

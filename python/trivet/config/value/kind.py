@@ -14,8 +14,10 @@ from trivet.config.suggestion import nearest
 from trivet.config.value.bind import Bind
 from trivet.config.value.command import Command
 from trivet.config.value.duration import Duration
+from trivet.config.value.limit_key import LimitKey
 from trivet.config.value.path import expanded
 from trivet.config.value.peer import Peer
+from trivet.config.value.rate import Rate
 from trivet.config.value.size import Size
 from trivet.config.value.umask import Umask
 
@@ -35,6 +37,11 @@ _NOUNS: Final[Mapping[object, tuple[str, str]]] = {
     Command: ("a command", '"python jobs.py" or ["python", "jobs.py"]'),
     Umask: ("a umask in octal", '"027"'),
     Peer: ("an address or network", '"10.0.0.0/8", "unix" or "*"'),
+    Rate: ("a rate", '"20/s" or "100/m burst 50"'),
+    LimitKey: (
+        "a key",
+        '"address", "address/24", "field:X-Api-Key", "cookie:session" or "route"',
+    ),
 }
 
 
@@ -195,6 +202,18 @@ def _read_bind(raw: object, _base: Path) -> Bind:
     raise ValueError("must be an address to listen on")
 
 
+def _read_rate(raw: object, _base: Path) -> Rate:
+    if isinstance(raw, str) or (isinstance(raw, int) and raw == 0):
+        return Rate(raw)
+    raise ValueError("must be a rate")
+
+
+def _read_limit_key(raw: object, _base: Path) -> LimitKey:
+    if isinstance(raw, str):
+        return LimitKey(raw)
+    raise ValueError("must be a key")
+
+
 def _read_peer(raw: object, _base: Path) -> Peer:
     if isinstance(raw, str):
         return Peer(raw)
@@ -212,6 +231,8 @@ _SCALARS: Final[Mapping[object, Any]] = {
     Umask: _read_umask,
     Bind: _read_bind,
     Peer: _read_peer,
+    Rate: _read_rate,
+    LimitKey: _read_limit_key,
 }
 
 
