@@ -8,6 +8,7 @@
 mod entity_tag;
 
 pub use entity_tag::EntityTag;
+pub(crate) use entity_tag::lists_weak_form;
 use entity_tag::{Listed, listed};
 
 use crate::{field::trim_ows, http_date, http1::KnownField};

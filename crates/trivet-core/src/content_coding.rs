@@ -5,18 +5,23 @@
 //! there and [`Coding::extension`] names them; each has a strong entity tag of its own
 //! ([`EntityTag::write_with_suffix`] with [`Coding::name`]). For content that is
 //! compressed on its way, [`judge`] says whether it may be, and its tag turns weak
-//! ([`EntityTag::weakened`]). In both cases every answer that could have been another
+//! ([`EntityTag::weakened`]); [`plan`] and [`HeadChange`] put that together, and [`Encoder`]
+//! makes the bytes. In both cases every answer that could have been another
 //! one says so: [`write_vary`].
 //!
 //! [`EntityTag::write_with_suffix`]: crate::conditional::EntityTag::write_with_suffix
 //! [`EntityTag::weakened`]: crate::conditional::EntityTag::weakened
 
 mod compressible;
+mod encoder;
+mod response;
 mod vary;
 
 pub use compressible::{
     CompressionPolicy, Content, MediaRange, NotCompressed, forbids_transform, judge,
 };
+pub use encoder::{Encoder, EncoderFailed, Levels, stream_bytes};
+pub use response::{HeadChange, Plan, plan};
 pub use vary::{varies_by, write_vary};
 
 use crate::field::{list_elements, trim_ows};

@@ -6,6 +6,7 @@
 
 mod access;
 mod answer;
+mod compress;
 mod content;
 mod deadline;
 mod describe;

@@ -8,6 +8,7 @@
 pub mod access_log;
 pub mod claim_map;
 pub mod clock;
+mod compression;
 pub mod connection;
 mod control;
 pub mod exchange;

@@ -88,6 +88,7 @@ pub(crate) struct Treatment {
     pub(crate) request_body_bytes: Option<u64>,
     pub(crate) timeout_ms: Option<u32>,
     pub(crate) cancel_on_disconnect: Option<bool>,
+    pub(crate) compress: Option<bool>,
     pub(crate) request_fields: FieldEdits,
     pub(crate) response_fields: FieldEdits,
     /// The route whose `allow` counts.
@@ -112,6 +113,7 @@ impl Treatment {
         self.request_body_bytes = self.request_body_bytes.or(policy.request_body_bytes);
         self.timeout_ms = self.timeout_ms.or(policy.timeout_ms);
         self.cancel_on_disconnect = self.cancel_on_disconnect.or(policy.cancel_on_disconnect);
+        self.compress = self.compress.or(policy.compress);
         let make = |template: &Template| render(template, route.requests.path.as_ref(), request);
         self.request_fields.add(&route.request_fields, make);
         self.response_fields.add(&route.response_fields, make);

@@ -16,6 +16,7 @@ use trivet_core::http1::{ChunkedLimits, HeadLimits};
 use trivet_wire::edge_config::{self, EdgeConfig, EdgeConfigError, Underscores};
 
 use crate::access_log::{AccessLog, Logs};
+use crate::compression::Compression;
 use crate::lists::{ListError, Lists};
 use crate::mount::Mounts;
 use crate::pool::Pool;
@@ -36,6 +37,9 @@ pub(crate) enum SetupError {
     /// A list of addresses cannot be used.
     #[error(transparent)]
     List(#[from] ListError),
+    /// A type to compress is not written as one.
+    #[error("compression: `{0}` is no media type")]
+    MediaType(String),
     /// Two apps are to answer the same paths.
     #[error("apps `{0}` and `{1}` have the same path `{2}/`")]
     Mount(String, String, String),
@@ -67,6 +71,7 @@ pub(crate) struct Settings {
     pub(crate) probes: Option<ProbePaths>,
     pub(crate) lists: Lists,
     pub(crate) routes: Routes,
+    pub(crate) compression: Compression,
     access_log: Option<Arc<AccessLog>>,
 }
 
@@ -96,6 +101,7 @@ impl Settings {
             TrustedProxies::parse(&config.trusted_proxies).map_err(SetupError::TrustedProxies)?;
         let routes = Routes::new(&config.routes, before.map(|before| &before.routes))?;
         let lists = Lists::new(&config.lists, before.map(|before| &before.lists))?;
+        let compression = Compression::new(&config.compression).map_err(SetupError::MediaType)?;
         Ok(Self {
             apps: Mounts::new(&config.apps, pools),
             spool: SpoolFolder::new(config.buffers.folder.as_deref()),
@@ -116,6 +122,7 @@ impl Settings {
             probes: Some(probe_paths(&config.health)).filter(|paths| !paths.is_empty()),
             lists,
             routes,
+            compression,
             access_log: match before {
                 Some(before) if before.config.access_log == config.access_log => {
                     before.access_log.clone()

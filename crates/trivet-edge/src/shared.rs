@@ -34,6 +34,8 @@ pub struct Shared {
     refused: AtomicU32,
     by_address: Mutex<HashMap<IpAddr, u32>>,
     pub(crate) requests: AtomicU64,
+    /// Bytes that streams hold which are being compressed.
+    pub(crate) coded_streams: Arc<AtomicU64>,
 }
 
 impl Shared {
@@ -60,6 +62,7 @@ impl Shared {
             refused: AtomicU32::new(0),
             by_address: Mutex::default(),
             requests: AtomicU64::new(0),
+            coded_streams: Arc::default(),
         })
     }
 

@@ -25,6 +25,8 @@ pub struct EdgeConfig {
     pub timeouts: Timeouts,
     /// How much the edge keeps in memory or on disk for slow clients.
     pub buffers: Buffers,
+    /// How the content of responses is coded on its way.
+    pub compression: Compression,
     /// What WebSockets may do.
     pub websocket: WebSocket,
     /// Where and how health probes are answered.
@@ -114,6 +116,28 @@ pub struct Buffers {
     pub response_file_bytes: u64,
     /// Folder of the unlinked files; `null` where none can be written.
     pub folder: Option<String>,
+}
+
+/// How the content of responses is coded on its way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Compression {
+    /// Whether an app's responses are, where no route says otherwise.
+    pub enabled: bool,
+    /// The codings, the preferred first.
+    pub codings: Vec<Coding>,
+    /// Media types that are: `text/html`, `text/*` or `application/*+json`.
+    pub types: Vec<String>,
+    /// Content shorter than this is not.
+    pub min_bytes: u32,
+    /// Quality of Brotli.
+    pub br_level: u8,
+    /// Level of gzip.
+    pub gzip_level: u8,
+    /// Level of Zstandard.
+    pub zstd_level: u8,
+    /// Bytes that all streams that are being coded may hold together.
+    pub memory_bytes: u64,
 }
 
 /// What WebSockets may do, and how long the edge waits for them.
@@ -301,6 +325,8 @@ pub struct Policy {
     pub timeout_ms: Option<u32>,
     /// Whether a request that runs is interrupted when its client leaves.
     pub cancel_on_disconnect: Option<bool>,
+    /// As [`Compression::enabled`]; `null` for that.
+    pub compress: Option<bool>,
     /// Only clients in one of these lists (403).
     pub allow: Option<Vec<u32>>,
     /// No client in one of these lists, allowed or not (403).

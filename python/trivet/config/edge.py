@@ -39,6 +39,7 @@ def to_edge_config(
         limits=_limits(settings),
         timeouts=_timeouts(settings),
         buffers=_buffers(settings),
+        compression=_compression(settings),
         websocket=_websocket(settings),
         health=_health(settings),
         trusted_proxies=tuple(map(str, settings.proxy.trusted)),
@@ -86,6 +87,20 @@ def _buffers(settings: Settings) -> edge_config.Buffers:
         response_memory_bytes=buffers.response_memory.bytes,
         response_file_bytes=buffers.response_file.bytes if buffers.folder else 0,
         folder=str(buffers.folder) if buffers.folder else None,
+    )
+
+
+def _compression(settings: Settings) -> edge_config.Compression:
+    compression = settings.compression
+    return edge_config.Compression(
+        enabled=compression.enabled,
+        codings=tuple(map(edge_config.Coding, compression.codings)),
+        types=compression.types,
+        min_bytes=compression.minimum.bytes,
+        br_level=compression.br_level,
+        gzip_level=compression.gzip_level,
+        zstd_level=compression.zstd_level,
+        memory_bytes=compression.memory.bytes,
     )
 
 

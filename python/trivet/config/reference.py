@@ -160,7 +160,8 @@ def _property(definition: Definition, known: tuple[Definition, ...]) -> dict[str
             if value is not None
         }
     if option.pattern:
-        form["pattern"] = f"^(?:{option.pattern})$"
+        # The form of a list holds that of its items.
+        (form["anyOf"][0] if "anyOf" in form else form)["pattern"] = f"^(?:{option.pattern})$"
     words = list(option.words)
     takes_text = "string" in form.get("type", ()) and not option.pattern
     if words and not takes_text and "enum" not in form:

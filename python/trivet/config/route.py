@@ -197,6 +197,17 @@ class Route(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ),
     ] = None
 
+    compress: Annotated[
+        bool | None,
+        Option(
+            doc="Whether the app's responses are compressed, in place of `compression.enabled`.",
+            why="A page with a secret and text from its request should not be; an API's lists "
+            "may well be.",
+            spec="RFC 9110 section 8.4",
+            applies="reload",
+        ),
+    ] = None
+
     cancel_on_disconnect: Annotated[
         bool | None,
         Option(

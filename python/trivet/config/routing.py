@@ -35,6 +35,7 @@ _NO_POLICY: Final = Policy(
     request_body_bytes=None,
     timeout_ms=None,
     cancel_on_disconnect=None,
+    compress=None,
     request_fields=(),
     response_fields=(),
     allow=None,
@@ -140,6 +141,7 @@ def _route(number: int, route: Route, lists: AccessLists) -> edge_config.Route:
             request_body_bytes=None if route.request_body is None else route.request_body.bytes,
             timeout_ms=None if route.timeout is None else route.timeout.milliseconds,
             cancel_on_disconnect=route.cancel_on_disconnect,
+            compress=route.compress,
             request_fields=_field_changes(
                 route.set_request_fields, route.add_request_fields, route.remove_request_fields
             ),

@@ -9,6 +9,7 @@ from msgspec import Struct
 from trivet.config.access import Access
 from trivet.config.address_list import AddressList
 from trivet.config.buffers import Buffers
+from trivet.config.compression import Compression
 from trivet.config.control import Control
 from trivet.config.health import Health
 from trivet.config.hooks import Hooks
@@ -154,6 +155,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     limits: Limits = Limits()
     timeouts: Timeouts = Timeouts()
     buffers: Buffers = Buffers()
+    compression: Compression = Compression()
     websocket: WebSocket = WebSocket()
     health: Health = Health()
     proxy: Proxy = Proxy()

@@ -36,6 +36,14 @@ class AccessFormat(enum.Enum):
     TEXT = "text"
 
 
+class Coding(enum.Enum):
+    """A content coding (RFC 9110 section 8.4.1)."""
+
+    BR = "br"
+    GZIP = "gzip"
+    ZSTD = "zstd"
+
+
 class Listener(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A listening socket."""
 
@@ -82,6 +90,23 @@ class Buffers(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """0 for no file."""
     folder: str | None
     """Folder of the unlinked files; `None` where none can be written."""
+
+
+class Compression(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the content of responses is coded on its way."""
+
+    enabled: bool
+    """Where no route says otherwise."""
+    codings: tuple[Coding, ...]
+    """The preferred first."""
+    types: tuple[str, ...]
+    """Media types: `text/html`, `text/*` or `application/*+json`."""
+    min_bytes: U32
+    br_level: U8
+    gzip_level: U8
+    zstd_level: U8
+    memory_bytes: U64
+    """Of all streams together."""
 
 
 class WebSocket(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -269,6 +294,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     timeout_ms: U32 | None
     """In place of the app's `request_ms`; 0 for ever."""
     cancel_on_disconnect: bool | None
+    compress: bool | None
     request_fields: tuple[AddField | RemoveField | SetField, ...]
     """What changes about the fields that the app gets; per name, the first route counts."""
     response_fields: tuple[AddField | RemoveField | SetField, ...]
@@ -279,14 +305,6 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """No client in one of these lists, allowed or not."""
     rate_limit: RateLimit | None
     max_concurrency: MaxConcurrency | None
-
-
-class Coding(enum.Enum):
-    """A content coding (RFC 9110 section 8.4.1)."""
-
-    BR = "br"
-    GZIP = "gzip"
-    ZSTD = "zstd"
 
 
 class Action(
@@ -365,6 +383,7 @@ class EdgeConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     limits: Limits
     timeouts: Timeouts
     buffers: Buffers
+    compression: Compression
     websocket: WebSocket
     health: Health
     trusted_proxies: tuple[str, ...]

@@ -44,6 +44,16 @@ def test_the_defaults_become_this_document() -> None:
             "response_file_bytes": 0,
             "folder": None,
         },
+        "compression": {
+            "enabled": False,
+            "codings": ["zstd", "br", "gzip"],
+            "types": list(Settings().compression.types),
+            "min_bytes": 1024,
+            "br_level": 4,
+            "gzip_level": 5,
+            "zstd_level": 3,
+            "memory_bytes": 128 << 20,
+        },
         "websocket": {
             "max_message_bytes": 1 << 20,
             "ping_interval_ms": 20_000,

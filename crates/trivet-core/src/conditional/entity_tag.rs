@@ -130,6 +130,24 @@ pub(super) fn listed(line: &[u8], mut is_same: impl FnMut(EntityTag<'_>) -> bool
     }
 }
 
+/// Whether `lines` of `If-None-Match` name the weak form of the strong tag `tag`, and not
+/// that itself.
+pub(crate) fn lists_weak_form<'a>(
+    lines: impl IntoIterator<Item = &'a [u8]>,
+    tag: EntityTag<'_>,
+) -> bool {
+    let (mut is_weak, mut is_strong) = (false, false);
+    for line in lines {
+        let is_listed = listed(line, |other| {
+            is_strong |= other == tag;
+            other == tag.weakened()
+        });
+        // `*` names none.
+        is_weak |= is_listed == Listed::Yes && trim_ows(line) != b"*";
+    }
+    is_weak && !is_strong
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -29,6 +29,8 @@ pub struct Content<'a> {
     pub forbids_transform: bool,
     /// Whether the response has `Content-Range`.
     pub has_content_range: bool,
+    /// Whether a field holds a digest of the bytes that are sent (RFC 9530).
+    pub has_digest: bool,
 }
 
 /// Why a response is sent as it is.
@@ -36,6 +38,8 @@ pub struct Content<'a> {
 pub enum NotCompressed {
     /// It is coded already, or its app says `identity` and wants it to stay so.
     Coded,
+    /// A digest of its bytes comes with it, which would be wrong then.
+    Digest,
     /// `Cache-Control: no-transform` (RFC 9111 section 5.2.2.6).
     NoTransform,
     /// It is a part: of compressed content, the same range would be other bytes.
@@ -71,6 +75,9 @@ pub fn judge(content: &Content<'_>, policy: &CompressionPolicy<'_>) -> Result<()
     }
     if content.forbids_transform {
         return Err(NotCompressed::NoTransform);
+    }
+    if content.has_digest {
+        return Err(NotCompressed::Digest);
     }
     if content
         .length
@@ -306,6 +313,7 @@ mod tests {
         content_encoding: None,
         forbids_transform: false,
         has_content_range: false,
+        has_digest: false,
     };
 
     #[test]

@@ -153,7 +153,7 @@ impl FieldEdits {
     }
 
     /// The fields that come.
-    pub fn new_fields(&self) -> impl Iterator<Item = (KnownField, &[u8], &[u8])> {
+    pub fn new_fields(&self) -> impl Iterator<Item = (KnownField, &[u8], &[u8])> + Clone {
         self.0.iter().filter_map(|edit| {
             let value = edit.value.as_deref()?;
             Some((edit.known, edit.name.as_slice(), value))
@@ -163,8 +163,8 @@ impl FieldEdits {
     /// The fields of a response as they leave.
     pub fn over<'a>(
         &'a self,
-        fields: impl Iterator<Item = (&'a [u8], &'a [u8])>,
-    ) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+        fields: impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone,
+    ) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone {
         let kept = fields.filter(|(name, _)| self.0.is_empty() || !self.drops(name));
         kept.chain(self.new_fields().map(|(_, name, value)| (name, value)))
     }

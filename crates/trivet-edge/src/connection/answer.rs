@@ -10,6 +10,7 @@ use trivet_core::http1::{BodyFraming, ResponseFacts, Version, encode_head, frami
 use trivet_core::websocket::BadAnswer;
 use trivet_wire::frames::{ResponseView, UNKNOWN_LENGTH};
 
+use super::compress::{CodedContent, Compressed};
 use super::content::{Content, ContentEnd};
 use super::deadline::sooner;
 use super::log::Record;
@@ -276,6 +277,11 @@ impl Connection {
         };
         let declared = Some(view.head.declared_length).filter(|&length| length != UNKNOWN_LENGTH);
         let known = whole.then_some(view.content.len() as u64);
+        // To HEAD, what came with the head is not the content.
+        let length = known.filter(|_| !facts.head_request).or(declared);
+        let Compressed { head, content } =
+            self.compress(&view, edits.over(view.fields()), length, whole);
+        let (declared, known) = content.lengths(declared, known);
         let framing = framing(view.head.status, &facts, declared, known);
         let mut out = std::mem::take(&mut self.out);
         out.clear();
@@ -287,7 +293,7 @@ impl Connection {
             &mut out,
             view.head.status,
             view.head.reason,
-            edits.over(view.fields().chain(id)),
+            head.apply(edits.over(view.fields().chain(id))),
             framing,
             &facts,
         );
@@ -306,21 +312,28 @@ impl Connection {
                 }
                 result.map_err(RelayEnd::from)
             }
-            _ if whole => {
-                let result = if view.content.len() <= COPIED_BYTES {
-                    out.extend_from_slice(view.content);
+            _ if whole && !matches!(content, CodedContent::Stream(_)) => {
+                let content = match &content {
+                    CodedContent::Whole(coded) => coded,
+                    _ => view.content,
+                };
+                let result = if content.len() <= COPIED_BYTES {
+                    out.extend_from_slice(content);
                     self.send(&[&out]).await
                 } else {
-                    self.send(&[&out, view.content]).await
+                    self.send(&[&out, content]).await
                 };
                 if result.is_ok() {
-                    record.bytes_out = view.content.len() as u64;
+                    record.bytes_out = content.len() as u64;
                 }
                 result.map_err(RelayEnd::from)
             }
             _ => {
                 let first = payload.slice_ref(view.content);
-                let relay = Relay::new(pool, exchange, &mut out, framing);
+                let mut relay = Relay::new(pool, exchange, &mut out, framing);
+                if let CodedContent::Stream(stream) = content {
+                    relay.code(stream, length);
+                }
                 self.relay(relay, record, first, upload).await
             }
         };

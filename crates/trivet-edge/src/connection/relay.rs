@@ -12,10 +12,12 @@ use trivet_core::http1::{
 };
 use trivet_wire::frames::TrailersView;
 
+use super::compress::{Coder, SLICE_BYTES};
 use super::log::Record;
 use super::send_file::SendEnd;
 use super::upload::Upload;
 use super::{Broken, Connection, PIPELINED_BYTES};
+use crate::compression::CodedStream;
 use crate::exchange::{Exchange, Reply, Segment};
 use crate::files::page_cache;
 use crate::pool::Pool;
@@ -57,6 +59,29 @@ enum Step {
     Failed,
 }
 
+/// What comes behind some content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flow {
+    /// Nothing: it was the last.
+    Ends,
+    /// More, which is there already.
+    GoesOn,
+    /// More, some time: what there is has to reach the client.
+    Pauses,
+}
+
+impl Flow {
+    fn of(relay: &Relay<'_>, is_last: bool) -> Self {
+        if is_last {
+            Self::Ends
+        } else if relay.exchange.reply().segments.is_empty() {
+            Self::Pauses
+        } else {
+            Self::GoesOn
+        }
+    }
+}
+
 struct FilePart {
     file: Arc<std::fs::File>,
     offset: u64,
@@ -70,8 +95,9 @@ pub(super) struct Relay<'a> {
     /// The head, until it is sent; then what frames the content.
     out: &'a mut Vec<u8>,
     is_chunked: bool,
-    /// What the client has been told to expect yet.
+    /// What is yet to come from the app, as far as it has said.
     left: Option<u64>,
+    coder: Option<Coder>,
     spill: Spill,
 }
 
@@ -103,7 +129,14 @@ impl<'a> Relay<'a> {
                 _ => None,
             },
             spill: Spill::Possible,
+            coder: None,
         }
+    }
+
+    /// Code the content, of which `length` comes from the app where that is known.
+    pub(super) fn code(&mut self, stream: Box<CodedStream>, length: Option<u64>) {
+        self.coder = Some(Coder::new(stream));
+        self.left = length;
     }
 
     /// Count content against the promised length; more than that is never sent.
@@ -205,8 +238,8 @@ impl Connection {
                 Step::Content(pieces, is_last) => {
                     let length = pieces.iter().map(|piece| piece.len() as u64).sum();
                     relay.count(length)?;
-                    self.send_pieces(&mut relay, &pieces, is_last).await?;
-                    record.bytes_out += length;
+                    let flow = Flow::of(&relay, is_last);
+                    self.send_content(&mut relay, record, pieces, flow).await?;
                     if is_last {
                         return relay.end();
                     }
@@ -220,7 +253,9 @@ impl Connection {
                 }
                 Step::End => {
                     relay.end()?;
-                    self.send_pieces(&mut relay, &[], true).await?;
+                    let pieces = Vec::new();
+                    self.send_content(&mut relay, record, pieces, Flow::Ends)
+                        .await?;
                     return Ok(());
                 }
                 Step::Failed => return Err(RelayEnd::App),
@@ -278,6 +313,43 @@ impl Connection {
         let mut out = Vec::new();
         encode_trailers(&mut out, view.fields());
         Some(out)
+    }
+
+    /// Send what `out` holds and then content of the app's, coded if it is to be.
+    async fn send_content(
+        &mut self,
+        relay: &mut Relay<'_>,
+        record: &mut Record,
+        mut pieces: Vec<Bytes>,
+        mut flow: Flow,
+    ) -> Result<(), RelayEnd> {
+        if flow == Flow::Ends && relay.coder.is_some() && relay.end().is_err() {
+            // Content that is short must not look whole.
+            flow = Flow::Pauses;
+        }
+        if let Some(mut coder) = relay.coder.take() {
+            for piece in std::mem::take(&mut pieces) {
+                for slice in piece.chunks(SLICE_BYTES) {
+                    if let Some(coded) = coder.push(slice)? {
+                        record.bytes_out += coded.len() as u64;
+                        self.send_pieces(relay, &[coded], false).await?;
+                    }
+                    if slice.len() == SLICE_BYTES {
+                        tokio::task::yield_now().await;
+                    }
+                }
+            }
+            match flow {
+                Flow::GoesOn => {}
+                Flow::Pauses => pieces.push(coder.flush()?),
+                Flow::Ends => pieces.push(coder.finish()?),
+            }
+            relay.coder = Some(coder);
+        }
+        let sent: u64 = pieces.iter().map(|piece| piece.len() as u64).sum();
+        self.send_pieces(relay, &pieces, flow == Flow::Ends).await?;
+        record.bytes_out += sent;
+        Ok(())
     }
 
     /// Send what `out` holds and then pieces of content, spilling meanwhile.
@@ -423,11 +495,13 @@ impl Connection {
             let sent = data.len() as u64;
             part.offset += sent;
             part.length -= sent;
-            self.send_pieces(relay, &[Bytes::from(data)], false).await?;
-            record.bytes_out += sent;
+            let pieces = vec![Bytes::from(data)];
+            self.send_content(relay, record, pieces, Flow::GoesOn)
+                .await?;
         }
         // The end; before an empty file, also the head.
-        self.send_pieces(relay, &[], is_last).await
+        let flow = Flow::of(relay, is_last);
+        self.send_content(relay, record, Vec::new(), flow).await
     }
 }
 

@@ -104,6 +104,7 @@ fn decided(before: &Treatment, after: &Treatment) -> Vec<&'static str> {
             "cancel_on_disconnect",
             before.cancel_on_disconnect != after.cancel_on_disconnect,
         ),
+        ("compress", before.compress != after.compress),
         (
             "request_fields",
             before.request_fields != after.request_fields,

@@ -85,7 +85,7 @@ impl<'a> ResponseView<'a> {
     }
 
     /// The fields in the app's order.
-    pub fn fields(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
+    pub fn fields(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone + use<'a> {
         let mut reader = self.fields;
         (0..self.field_count).map_while(move |_| next_field(&mut reader).ok())
     }
