@@ -35,7 +35,7 @@ def check_pattern(kind: str, text: str) -> list[str]:
     """Check a pattern of a route and return the names in it.
 
     Args:
-        kind: `host`, `path`, `regex` or `value`.
+        kind: `glob`, `host`, `path`, `regex` or `value`.
         text: As it was written.
 
     Raises:
@@ -53,6 +53,13 @@ def check_field_name(message: str, name: str) -> None:
         ValueError: As above.
     """
 
+def check_media_types(types: list[tuple[str, str]]) -> None:
+    """Check pairs of a file extension and its media type.
+
+    Raises:
+        ValueError: What is wrong with the first that is wrong.
+    """
+
 def check_template(kind: str, text: str, names: list[str]) -> None:
     """Check a `field`, a `location` or a `path` that may use `names`.
 
@@ -68,7 +75,7 @@ def unreachable_route(document: bytes) -> tuple[str, str] | None:
     """
 
 def explain_request(document: bytes, request: bytes) -> bytes:
-    """Return the way of a request through the routes; both are JSON, see `trivet.wire.routes`.
+    """Return what becomes of a request, and why; both are JSON, see `trivet.wire.routes`.
 
     Raises:
         ValueError: One of them is not what it should be.

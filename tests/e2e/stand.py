@@ -188,7 +188,7 @@ def read_to_end(connected: socket.socket) -> bytes:
     return bytes(data)
 
 
-def start(
+def start(  # noqa: PLR0913 - one per way to start it
     *arguments: str,
     cwd: Path,
     env: Mapping[str, str] | None = None,
@@ -196,15 +196,16 @@ def start(
     ready: bool = True,
     prefix: Sequence[str] = (),
     command: Sequence[str] = (str(TRIVET),),
+    verb: str = "serve",
 ) -> Stand:
-    """Start `trivet serve ARGUMENTS` in `cwd`, on a port of its own.
+    """Start `trivet serve ARGUMENTS`, or another `verb`, in `cwd`, on a port of its own.
 
     The listening socket is made here and handed over (`fd://N`), so that no other process can
     take the port in between. With `ready`, wait until the stand serves. `prefix` is a program
     that runs it, such as `unshare`, and `command` what is `trivet`.
     """
     environment = clean_environment(env)
-    command = [*prefix, *command, "serve", *arguments]
+    command = [*prefix, *command, verb, *arguments]
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
         port = listener.getsockname()[1]
         if bind:

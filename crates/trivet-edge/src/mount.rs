@@ -76,6 +76,14 @@ impl Mounts {
         self.by_length.iter().find(|app| app.below(path).is_some())
     }
 
+    /// The number of the app that answers `path`.
+    pub(crate) fn number_of(&self, path: &[u8]) -> Option<usize> {
+        let found = self.of(path)?;
+        self.by_number
+            .iter()
+            .position(|app| Arc::ptr_eq(app, found))
+    }
+
     /// The mount of an app that has no worker to take requests, if there is one.
     pub(crate) fn unserved(&self) -> Option<&[u8]> {
         let unserved = |app: &&Arc<MountedApp>| !app.pool.takes_requests();

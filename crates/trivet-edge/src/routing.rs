@@ -9,13 +9,14 @@ mod explain;
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use trivet_core::http1::{Field, Head, KnownField};
 use trivet_core::route::{
     Change, FieldChange, FieldEdits, HostPattern, Match, Message, PathPattern, Request, Template,
     Use, ValuePattern, check_changeable,
 };
 use trivet_wire::edge_config;
 
-pub use explain::{Explained, Step, explain};
+pub use explain::{Answerer, Asked, Explained, Step, Verdict, explain, judge};
 
 use crate::files::Folder;
 use crate::limits::{ConcurrencyLimit, Limits, RateLimit};
@@ -385,6 +386,20 @@ fn compile(requests: &edge_config::Match) -> Result<Match, (&'static str, String
         query: values(&requests.query, "query")?,
         clients: requests.clients.clone(),
     })
+}
+
+/// Whether a line of the field `name` has such a value; `name` is in lower case.
+pub(crate) fn has_field(head: &Head, buf: &[u8], name: &str, pattern: &ValuePattern) -> bool {
+    head.fields
+        .iter()
+        .any(|field| is_named(field, name, buf) && pattern.matches(field.value.of(buf)))
+}
+
+pub(crate) fn is_named(field: &Field, name: &str, buf: &[u8]) -> bool {
+    match field.known {
+        KnownField::Other => field.name.of(buf).eq_ignore_ascii_case(name.as_bytes()),
+        known => known.name() == name,
+    }
 }
 
 /// Make the text of `template` for a request, with the names that `names` finds in its path.

@@ -106,18 +106,8 @@ impl Settings {
             apps: Mounts::new(&config.apps, pools),
             spool: SpoolFolder::new(config.buffers.folder.as_deref()),
             trusted,
-            gate: GatePolicy {
-                underscores: match config.underscores {
-                    Underscores::Allow => UnderscorePolicy::Allow,
-                    Underscores::Drop => UnderscorePolicy::Drop,
-                    Underscores::Refuse => UnderscorePolicy::Refuse,
-                },
-            },
-            head_limits: HeadLimits {
-                head_bytes: config.limits.request_head_bytes as usize,
-                fields: usize::from(config.limits.request_fields),
-                target_bytes: config.limits.request_target_bytes as usize,
-            },
+            gate: gate_policy(&config),
+            head_limits: head_limits(&config),
             chunked_limits: ChunkedLimits::default(),
             probes: Some(probe_paths(&config.health)).filter(|paths| !paths.is_empty()),
             lists,
@@ -182,7 +172,27 @@ fn fits(config: &EdgeConfig, before: &EdgeConfig) -> Result<(), SetupError> {
     Ok(())
 }
 
-fn probe_paths(health: &edge_config::Health) -> ProbePaths {
+/// What the gate lets through.
+pub(crate) fn gate_policy(config: &EdgeConfig) -> GatePolicy {
+    GatePolicy {
+        underscores: match config.underscores {
+            Underscores::Allow => UnderscorePolicy::Allow,
+            Underscores::Drop => UnderscorePolicy::Drop,
+            Underscores::Refuse => UnderscorePolicy::Refuse,
+        },
+    }
+}
+
+/// What a request head may cost.
+pub(crate) fn head_limits(config: &EdgeConfig) -> HeadLimits {
+    HeadLimits {
+        head_bytes: config.limits.request_head_bytes as usize,
+        fields: usize::from(config.limits.request_fields),
+        target_bytes: config.limits.request_target_bytes as usize,
+    }
+}
+
+pub(crate) fn probe_paths(health: &edge_config::Health) -> ProbePaths {
     let path = |path: &Option<String>| path.as_ref().map(|path| path.clone().into_bytes());
     ProbePaths {
         live: path(&health.live),

@@ -32,6 +32,7 @@ fn _trivet(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(process::die_with_parent, module)?)?;
     module.add_function(wrap_pyfunction!(routes::check_field_name, module)?)?;
     module.add_function(wrap_pyfunction!(routes::check_pattern, module)?)?;
+    module.add_function(wrap_pyfunction!(routes::check_media_types, module)?)?;
     module.add_function(wrap_pyfunction!(routes::check_template, module)?)?;
     module.add_function(wrap_pyfunction!(routes::unreachable_route, module)?)?;
     module.add_function(wrap_pyfunction!(routes::explain_request, module)?)?;

@@ -6,11 +6,12 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use serde::{Deserialize, Serialize};
+use trivet_core::glob::Glob;
+use trivet_core::media_type::MediaTypes;
 use trivet_core::route::{
-    HostPattern, Message, PathPattern, Request, Template, Use, ValuePattern, check_changeable,
+    HostPattern, Message, PathPattern, Template, Use, ValuePattern, check_changeable,
 };
-use trivet_edge::lists::Lists;
-use trivet_edge::routing::{Explained, Routes, explain};
+use trivet_edge::routing::{Answerer, Asked, Routes, Verdict, judge};
 use trivet_wire::edge_config::EdgeConfig;
 
 /// Check a pattern and return the names in it.
@@ -18,13 +19,26 @@ use trivet_wire::edge_config::EdgeConfig;
 pub(crate) fn check_pattern(kind: &str, text: &str) -> PyResult<Vec<String>> {
     let names = |pattern: PathPattern| pattern.names().into_iter().map(str::to_owned).collect();
     match kind {
-        "host" => HostPattern::parse(text).map(|_| Vec::new()),
-        "path" => PathPattern::parse(text).map(names),
-        "regex" => PathPattern::parse_regex(text).map(names),
-        "value" => ValuePattern::parse(text).map(|_| Vec::new()),
-        _ => return Err(PyValueError::new_err("no kind of pattern")),
+        "glob" => Glob::parse(text).map(|_| Vec::new()).map_err(told),
+        "host" => HostPattern::parse(text).map(|_| Vec::new()).map_err(told),
+        "path" => PathPattern::parse(text).map(names).map_err(told),
+        "regex" => PathPattern::parse_regex(text).map(names).map_err(told),
+        "value" => ValuePattern::parse(text).map(|_| Vec::new()).map_err(told),
+        _ => Err(PyValueError::new_err("no kind of pattern")),
     }
-    .map_err(told)
+}
+
+/// Check media types by extension: pairs of an extension and its type.
+#[pyfunction]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "PyO3 extracts a list of texts only as owned"
+)]
+pub(crate) fn check_media_types(types: Vec<(String, String)>) -> PyResult<()> {
+    let types = types.iter().map(|(extension, own)| (&**extension, &**own));
+    MediaTypes::new(types, "utf-8", "application/octet-stream")
+        .map(|_| ())
+        .map_err(told)
 }
 
 /// Check the name of a field that a route changes.
@@ -68,14 +82,22 @@ pub(crate) fn unreachable_route(document: &[u8]) -> PyResult<Option<(String, Str
 /// A request that is asked about.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Asked {
+struct AskedRequest {
     method: String,
-    secure: bool,
-    authority: String,
-    path: String,
-    query: String,
+    target: String,
     fields: Vec<(String, String)>,
-    client: Option<IpAddr>,
+    secure: bool,
+    peer: Option<IpAddr>,
+}
+
+impl AskedRequest {
+    /// The head that a client would send; what it is given is not repaired.
+    fn head(&self) -> Vec<u8> {
+        let field = |(name, value): &(String, String)| format!("{name}: {value}\r\n");
+        let fields: String = self.fields.iter().map(field).collect();
+        let head = format!("{} {} HTTP/1.1\r\n{fields}\r\n", self.method, self.target);
+        head.into_bytes()
+    }
 }
 
 /// What a route means for it.
@@ -87,7 +109,7 @@ struct Told<'a> {
     action: &'a str,
 }
 
-/// The way of a request through the routes.
+/// What becomes of a request, and its way through the routes.
 #[pyfunction]
 pub(crate) fn explain_request<'py>(
     py: Python<'py>,
@@ -95,33 +117,31 @@ pub(crate) fn explain_request<'py>(
     request: &[u8],
 ) -> PyResult<Bound<'py, PyBytes>> {
     let config = EdgeConfig::from_json(document).map_err(told)?;
-    let routes = Routes::plan(&config.routes).map_err(told)?;
-    let lists = Lists::new(&config.lists, None).map_err(told)?;
-    let asked: Asked = serde_json::from_slice(request).map_err(told)?;
-    let explained = explain(
-        &routes,
-        &Request {
-            authority: asked.authority.as_bytes(),
-            is_secure: asked.secure,
-            method: asked.method.as_bytes(),
-            path: asked.path.as_bytes(),
-            query: asked.query.as_bytes(),
-            has_field: &|name, pattern| {
-                asked
-                    .fields
-                    .iter()
-                    .any(|(key, value)| key == name && pattern.matches(value.as_bytes()))
-            },
-            is_listed: &|number| lists.holds(number, asked.client),
-        },
-    );
-    let json = serde_json::to_vec(&answer(&explained)).map_err(told)?;
+    let asked: AskedRequest = serde_json::from_slice(request).map_err(told)?;
+    let head = asked.head();
+    let asked = Asked {
+        head: &head,
+        is_secure: asked.secure,
+        peer: asked.peer,
+    };
+    let verdict = judge(&config, &asked).map_err(told)?;
+    let json = serde_json::to_vec(&answer(&verdict)).map_err(told)?;
     Ok(PyBytes::new(py, &json))
 }
 
-fn answer(explained: &Explained) -> serde_json::Value {
-    let steps: Vec<_> = explained
-        .steps
+fn answer(verdict: &Verdict) -> serde_json::Value {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (by, app, refused) = match &verdict.answerer {
+        Answerer::Access => ("access", None, None),
+        Answerer::App(number) => ("app", Some(*number), None),
+        Answerer::Nobody => ("nobody", None, None),
+        Answerer::Probe => ("probe", None, None),
+        Answerer::Refused(problem) => ("gate", None, Some(problem)),
+        Answerer::Route => ("route", None, None),
+    };
+    let explained = verdict.explained.as_ref();
+    let steps = explained.map_or(&[][..], |explained| &explained.steps);
+    let steps: Vec<_> = steps
         .iter()
         .map(|step| Told {
             route: &step.route,
@@ -131,9 +151,22 @@ fn answer(explained: &Explained) -> serde_json::Value {
         })
         .collect();
     serde_json::json!({
+        "answerer": by,
+        "app": app,
+        "refused": refused.map(|problem| serde_json::json!({
+            "status": problem.status(),
+            "reason": problem.reason(),
+            "code": problem.code(),
+            "detail": problem.detail(),
+        })),
+        "client": verdict.client.and_then(|client| client.addr),
+        "scheme": verdict.client.map_or("", |client| client.scheme),
+        "authority": text(&verdict.authority),
+        "path": text(&verdict.path),
+        "final_path": explained.map_or_else(String::new, |explained| text(&explained.path)),
+        "is_forbidden": explained.is_some_and(|explained| explained.is_forbidden),
+        "is_circle": explained.is_some_and(|explained| explained.is_circle),
         "steps": steps,
-        "reaches_app": explained.reaches_app,
-        "path": String::from_utf8_lossy(&explained.path),
     })
 }
 

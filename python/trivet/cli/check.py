@@ -26,6 +26,8 @@ def check(parameters: Mapping[str, Any]) -> int:
         name = f"{each.name}: " if each.name else ""
         loaded_in = f"loaded in {report.seconds:.2f} s ({what})"
         lines.append(f"app            {name}{app.target}: {loaded_in}")
+    if not loaded.apps:
+        lines.append("app            none: routes and folders answer")
     click.echo("\n".join(lines))
     return 0
 

@@ -15,8 +15,11 @@ from trivet.errors import ConfigError, TrivetError, render, wants_colour
 
 COMMANDS: Final = {
     "serve": "Serve an app: web server, application server, and what the framework knows.",
+    "files": "Serve the files of a folder, without an app.",
     "check": "Check the configuration, and load the app once in a process that is thrown away.",
     "config": "Show each option with its value and where it came from.",
+    "routes": "List what is done with which requests, in the order in which they are looked at.",
+    "explain": "Say what becomes of a request, and why; or what an error code means.",
     "status": "Show how the running stand is.",
     "reload": "Let new workers take over in the running stand.",
     "scale": "Have more or fewer workers in the running stand.",

@@ -108,7 +108,7 @@ def _the_one(pid: int | None, path: str | None) -> stands.Found:
 
 def _apps(who: dict[str, object]) -> str:
     apps = who.get("apps")
-    return ", ".join(map(str, apps)) if isinstance(apps, list) else "?"
+    return ", ".join(map(str, apps)) or "no app" if isinstance(apps, list) else "?"
 
 
 def _none(pid: int | None) -> ConfigError:

@@ -28,13 +28,14 @@ def lines(status: wire.StandStatus) -> list[str]:
     edge = status.edge
     head = [
         *(("app", _app(each)) for each in status.apps),
+        *(() if status.apps else (("app", "none: the edge answers alone"),)),
         ("state", f"{status.state}, up {age(status.uptime_s)}"),
         ("serving", ", ".join(status.addresses)),
         ("stand", f"pid {status.pid}, Trivet {status.trivet}, in {status.folder}"),
         ("edge", _edge(edge)),
     ]
     told = [f"{name:<8} {value}" for name, value in head]
-    told += ["", *_table(status), ""]
+    told += ["", *_table(status), ""] if status.apps else [""]
     if status.tasks:
         told += [*_tasks(status), ""]
     recent = status.events[-_EVENTS_SHOWN:]

@@ -3,6 +3,8 @@
 Strategy: each source first says what it was given, as it was written (`Raw`). Then each option
 takes the value of the highest source that has it: flag, `TRIVET_…`, a platform's variable, file,
 default. All that is wrong is collected and told at once; nothing falls back in silence.
+
+Length: one load, from its sources to its checks, to be read from top to bottom.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from trivet.config import listeners
+from trivet.config import listeners, static_flag
 from trivet.config.edge import to_edge_config
 from trivet.config.loaded import DEFAULT, ConfiguredApp, ConfiguredTask, Loaded, Origin, Raw
 from trivet.config.option import Definition, definitions, fields_of, rows_type, without_none
@@ -26,6 +28,8 @@ from trivet.config.value.kind import BadValueError, read_value
 from trivet.config.value.path import expanded, is_folder
 from trivet.errors import ConfigError, Notice
 
+NO_APP: Final = "none"
+"""The name for no app: routes and folders answer alone."""
 _PLATFORM = 2
 """Position of the platforms' variables among the sources."""
 
@@ -40,8 +44,9 @@ def load(
 
     Args:
         flags: By option path, as text, list of texts or boolean; `None` and empty lists count as
-            not given. `config` names the file to read in place of the one that is found, `app` is
-            the argument of the command.
+            not given. `config` names the file to read in place of the one that is found, and
+            `False` has none looked for; `app` is the argument of the command, and `static` may
+            hold `StaticRow`s.
         environ: The environment variables.
         cwd: Absolute folder where the command was started.
         platform: The machine; looked at if `None`.
@@ -74,7 +79,7 @@ class _Loading:
         ]
         self.notices += environment.notices(self.known, self.environ)
         found = self._file(flags.get("config"), upper)
-        self.sources = [*upper, found.values if found else {}]
+        self.sources = static_flag.merged([*upper, found.values if found else {}])
         self.problems += found.problems if found else ()
         rows = {each.path for each in self.known if rows_type(each.type)}
         for definition in self.known:
@@ -100,13 +105,18 @@ class _Loading:
             file=found.path if found else None,
             apps=apps,
             tasks=tasks,
+            rows={name: tuple(row[""].origin for row in self._rows(name)) for name in _ROUTED},
         )
 
     def _flag_values(self, flags: Mapping[str, object]) -> dict[str, Raw]:
         values = {}
         for each in self.known:
             value = flags.get(each.path)
-            if value is None or value == () or rows_type(each.type):
+            if value is None or value == ():
+                continue
+            if rows_type(each.type):
+                if each.path == "static" and isinstance(value, (list, tuple)):
+                    values[each.path] = static_flag.raw(value, self.cwd, self._problem)
                 continue
             name = each.option.flag or each.path
             if value is False and each.option.off:
@@ -116,9 +126,12 @@ class _Loading:
         return values
 
     def _file(self, told: object, upper: Sequence[Mapping[str, Raw]]) -> file.ConfigFile | None:
-        told = told or self.environ.get(environment.CONFIG) or None
-        if told is not None:
+        is_wanted = told is not False
+        told = told or self.environ.get(environment.CONFIG)
+        if told:
             return file.read(self.cwd / expanded(str(told)), self.cwd)
+        if not is_wanted:
+            return None
         chdir = next((source["chdir"] for source in upper if "chdir" in source), None)
         path = file.find(self.cwd / str(chdir.value) if chdir else self.cwd)
         return file.read(path, self.cwd) if path else None
@@ -245,7 +258,10 @@ class _Loading:
         return variables
 
     def _apps(self, tables: Mapping[str, Mapping[str, Raw]]) -> tuple[ConfiguredApp, ...]:
-        """Make the apps: one for each table, else the only one."""
+        """Make the apps: one for each table, else the only one, or none where that is asked for."""
+        if not tables and self.values["app"] == NO_APP:
+            self._check_alone()
+            return ()
         if not tables:
             settings = _build(Settings, "", self.values)
             folder = self._app_folder(settings)
@@ -256,6 +272,13 @@ class _Loading:
         apps = tuple(self._app(name, raws) for name, raws in tables.items())
         self._check_mounts(apps, tables)
         return apps
+
+    def _check_alone(self) -> None:
+        """Refuse a stand without apps that has nothing else to serve either."""
+        raw = self._highest("app")
+        if raw and not any(map(self._rows, _ROUTED)):
+            hint = "write a `[[static]]`, or `trivet files FOLDER`"
+            self._problem(raw, "is `none`, and nothing else is served", hint)
 
     def _app(self, name: str, raws: Mapping[str, Raw]) -> ConfiguredApp:
         values, origins = dict(self.values), dict(self.origins)
@@ -321,6 +344,8 @@ class _Loading:
             meant = nearest(task.app, names)
             hint = f"did you mean `{meant}`?" if meant else "an app is a table [app.NAME]"
             self._problem(raws["task.app"], f"names no app: `{task.app}`", hint)
+        elif run and not names:
+            self._problem(run, "needs an app, and there is none", "`command` needs none")
         elif run and app is None:
             hint = f'write `app = "{names[0]}"` below [task.{name}]'
             self._problem(run, "needs an app, and there are several", hint)

@@ -88,8 +88,10 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
         origins: By option path, one for each option; the rows of `route` share one.
         notices: Notes and warnings to print before anything starts.
         file: The file that was read, if any.
-        apps: What is to be served, in the order of the file; at least one.
+        apps: What is to be served, in the order of the file; none where routes and folders answer
+            alone.
         tasks: What runs beside them, in the order of the file.
+        rows: Of `site`, `route` and `static`, where each of their tables came from.
     """
 
     settings: Settings
@@ -98,3 +100,4 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     file: Path | None
     apps: tuple[ConfiguredApp, ...]
     tasks: tuple[ConfiguredTask, ...]
+    rows: Mapping[str, tuple[Origin, ...]]

@@ -41,6 +41,7 @@ def renewed(before: Loaded, after: Loaded) -> Renewal:
             file=after.file,
             apps=tuple(_apps(before, after)),
             tasks=tuple(_tasks(before, after)),
+            rows=after.rows,
         ),
         changed=tuple(name for name, applies in found if applies == "reload"),
         pending=tuple(name for name, applies in found if applies == "restart"),
@@ -96,7 +97,9 @@ def _changes(before: Loaded, after: Loaded) -> Iterator[tuple[str, str]]:
         # What the machine decides is no change that anybody has made.
         is_decided = origins == ("default", "default") and each.path != "env"
         is_told = each.path == "task" or (each.path == "server.bind" and _has_short_form(paths))
-        if not (is_decided or is_told):
+        if each.path == "app" and bool(before.apps) != bool(after.apps):
+            yield each.path, "restart"  # whether there are apps at all
+        elif not (is_decided or is_told):
             yield each.path, each.applies
     yield from _tables("app", [app.name for app in before.apps], [app.name for app in after.apps])
     yield from _of_apps(before, after, paths)

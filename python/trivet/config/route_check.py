@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     Tell = Callable[[Raw, str, str | None], None]
 
 _REDIRECTIONS: Final = (301, 302, 303, 307, MOVED)
+_VALUE: Final = r"[!-~\x80-\U0010ffff](?:[\t -~\x80-\U0010ffff]*[!-~\x80-\U0010ffff])?"
+"""A field value (RFC 9110 section 5.5): no controls, and no white space at its ends."""
 _ANSWERS: Final = ("app", "redirect", "rewrite", "respond")
 
 
@@ -57,12 +59,14 @@ def _check_hosts(hosts: tuple[str, ...], raw: Raw | None, tell: Tell) -> None:
         _ask(partial(routes.check_pattern, "host", host), raw, tell)
 
 
-def _ask(question: Callable[[], list[str] | None], raw: Raw | None, tell: Tell) -> list[str]:
+def _ask(
+    question: Callable[[], list[str] | None], raw: Raw | None, tell: Tell, before: str = ""
+) -> list[str]:
     try:
         return question() or []
     except ValueError as problem:
         if raw:
-            tell(raw, str(problem), None)
+            tell(raw, f"{before}{problem}", None)
         return []
 
 
@@ -180,12 +184,28 @@ def _check_static(
         if path and first is not path:
             what = f"is `{prefix(static)}`, as that of an earlier folder"
             tell(path, what, "give one of them another path or host")
+    _check_values(static, raws, tell)
     for option in ("index", "fallback", "not_found"):
         raw = raws.get(f"static.{option}")
         value = getattr(static, option)
         for name in (value,) if isinstance(value, str) else value or ():
             if raw and not _is_inside(name):
                 tell(raw, f"has `{name}`, which is no name below the folder", None)
+
+
+def _check_values(static: Static, raws: Mapping[str, Raw], tell: Tell) -> None:
+    cache_control, types = raws.get("static.cache_control"), raws.get("static.types")
+    for pattern, value in static.cache_control.items():
+        _ask(
+            partial(routes.check_pattern, "glob", pattern), cache_control, tell, "cannot be used: "
+        )
+        if cache_control and not re.fullmatch(_VALUE, value):
+            tell(
+                cache_control,
+                f"has `{value!r}` for `{pattern}`, which is no value of a field",
+                None,
+            )
+    _ask(partial(routes.check_media_types, static.types), types, tell, "cannot be used: ")
 
 
 def _is_inside(name: str) -> bool:

@@ -38,7 +38,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     app: Annotated[
         str | None,
         Option(
-            doc="The app: `module:attribute`, `module:factory()`, a module, a file or a folder.",
+            doc="The app: `module:attribute`, `module:factory()`, a module, a file or a folder; "
+            "`none` for none, where routes and folders answer alone.",
             why="Left out, it is looked for, and what was chosen is said with the reason.",
             metavar="APP",
             applies="reload",
@@ -203,6 +204,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             doc="Folders whose files the edge serves, as tables `[[static]]`; looked at after the "
             "routes and before the app, the longest path first.",
             why="What the edge sends itself costs no worker.",
+            flag="--static",
+            aliases=("--static-map",),
+            metavar="PATH=FOLDER",
             applies="reload",
         ),
     ] = ()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trivet.config import ConfiguredApp, Loaded, Settings, to_edge_config
+from trivet.config import ConfiguredApp, Loaded, Origin, Settings, to_edge_config
 from trivet.config.discovery import Discovered
 from trivet.config.incidents import Incidents
 from trivet.errors import wants_colour
@@ -60,7 +60,9 @@ class Plan:
     edge_config: edge_config.EdgeConfig
     listeners: Sequence[Listener]
     apps: Sequence[AppPlan]
-    """By the number that the edge knows them by."""
+    """By the number that the edge knows them by; without any, the edge answers alone."""
+    graceful_s: float
+    """How long a stop may take where there is no app that says so."""
     tasks: Sequence[TaskPlan]
     control: str | None
     """Where the control socket is: a path, `@`, or `None` for none."""
@@ -83,6 +85,7 @@ def make_plan(loaded: Loaded, apps: Sequence[Discovered], listeners: Sequence[Li
         edge_config=_edge_config(loaded, apps, listeners),
         listeners=listeners,
         apps=plans,
+        graceful_s=loaded.settings.server.graceful_timeout.seconds,
         tasks=_task_plans(loaded, plans),
         control=loaded.settings.control.socket,
         incidents=loaded.settings.incidents,
@@ -226,6 +229,8 @@ def _watch(loaded: Loaded) -> tuple[Sequence[Path], Sequence[str], Sequence[str]
         return None
     own = dict.fromkeys(app.settings.chdir for app in loaded.apps)
     folders = reload.directories or tuple(own)
+    if not folders:
+        return None  # without an app there is no code that could change
     return [folder.absolute() for folder in folders], reload.include, reload.exclude
 
 
@@ -250,8 +255,16 @@ def _screen(loaded: Loaded, apps: Sequence[Discovered], listeners: Sequence[List
         ],
         watching=", ".join(map(str, watch[0])) if watch else "",
         tasks=[each.name for each in loaded.tasks],
+        folders=[
+            (f"{static.path} from {static.folder}", _asked_by(origin))
+            for static, origin in zip(loaded.settings.static, loaded.rows["static"], strict=True)
+        ],
         stop="Ctrl-C stops" if sys.stderr.isatty() else "SIGTERM stops",
     )
+
+
+def _asked_by(origin: Origin) -> str:
+    return (origin.reason or "as named") if origin.text == "argument" else str(origin)
 
 
 def _address(listener: Listener) -> str:

@@ -41,11 +41,14 @@ class Policy:
         *,
         time_of_day: Callable[[float], str],
         random: Callable[[], float] = random.random,
+        graceful_s: float = 0.0,
     ) -> None:
+        """Begin with nothing started; where there are no fleets, a stop may take `graceful_s`."""
         self._stand = StandState()
         self._fleets = [
             Fleet(app, plan, self._stand, time_of_day, random) for app, plan in enumerate(fleets)
         ]
+        self._own_graceful_s = graceful_s
         self._tasks = Keeper(tasks)
         self._reload = Course(self._fleets, self._stand, self._tasks.reloaded)
         self._edge_started = 0.0
@@ -114,7 +117,7 @@ class Policy:
             return "stopping"
         if not self._has_served:
             return "starting"
-        if not all(fleet.serves for fleet in self._fleets):
+        if not (self._stand.has_edge and all(fleet.serves for fleet in self._fleets)):
             return "degraded"
         return "reloading" if self._reload.is_running else "serving"
 
@@ -122,7 +125,8 @@ class Policy:
 
     @property
     def _graceful_s(self) -> float:
-        return max(fleet.plan.graceful_s for fleet in self._fleets)
+        times = (fleet.plan.graceful_s for fleet in self._fleets)
+        return max(times, default=self._own_graceful_s)
 
     def _fleet_of(self, worker: int) -> Fleet | None:
         return next((each for each in self._fleets if each.owns(worker)), None)
@@ -148,7 +152,7 @@ class Policy:
         if any(fleet.cannot_start for fleet in self._fleets):
             return self._give_up(3, now)
         loaded = [fleet.loaded for fleet in self._fleets if fleet.loaded]
-        if len(loaded) < len(self._fleets):
+        if len(loaded) < len(self._fleets) or not (self._fleets or self._stand.has_edge):
             return []
         self._has_served = True
         screen = do.ShowScreen(tuple(loaded), now - self._started)

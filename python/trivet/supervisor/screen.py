@@ -4,7 +4,7 @@ import datetime
 import json
 import platform
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import trivet
@@ -15,6 +15,7 @@ _LEVELS = ("debug", "info", "warning", "error")
 _COLOURS: Mapping[str, str] = {"warning": "33", "error": "31"}
 _ADDRESSES_SHOWN = 3
 _APPS_SHOWN = 5
+_FOLDERS_SHOWN = 3
 _BOLD, _DIM = "1", "2"
 
 
@@ -53,6 +54,8 @@ class Screen:
     """How to stop it: `Ctrl-C stops`."""
     tasks: Sequence[str] = ()
     """Names of the background tasks."""
+    folders: Sequence[tuple[str, str]] = ()
+    """Paths and the folders that are served there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +139,7 @@ class Voice:
             **only,
             addresses=[address for address, _ in screen.serving],
             tasks=list(screen.tasks),
+            files=[folder for folder, _ in screen.folders],
             seconds=round(seconds, 3),
         )
 
@@ -146,10 +150,8 @@ class Voice:
 def _rows(screen: Screen, loaded: Sequence[Loaded]) -> list[tuple[str, str, str]]:
     is_alone = len(screen.apps) == 1
     rows = _alone(screen.apps[0], loaded[0]) if is_alone else _several(screen.apps, loaded)
-    for number, (address, because) in enumerate(screen.serving[:_ADDRESSES_SHOWN]):
-        rows.append(("" if number else "serving", address, because))
-    if (more := len(screen.serving) - _ADDRESSES_SHOWN) > 0:
-        rows.append(("", f"and {more} more", ""))
+    rows += _several_of("files", screen.folders, _FOLDERS_SHOWN)
+    rows += _several_of("serving", screen.serving, _ADDRESSES_SHOWN)
     if is_alone:
         crew = screen.apps[0].crew(loaded[0].interface)
         rows.append(("workers", crew, screen.apps[0].workers_because))
@@ -158,6 +160,15 @@ def _rows(screen: Screen, loaded: Sequence[Loaded]) -> list[tuple[str, str, str]
     if screen.watching:
         rows.append(("reload", screen.watching, "new code takes over once it has loaded"))
     return rows
+
+
+def _several_of(
+    name: str, told: Sequence[tuple[str, str]], most: int
+) -> Iterator[tuple[str, str, str]]:
+    for number, (value, because) in enumerate(told[:most]):
+        yield ("" if number else name, value, because)
+    if (more := len(told) - most) > 0:
+        yield ("", f"and {more} more", "")
 
 
 def _alone(app: AppLine, loaded: Loaded) -> list[tuple[str, str, str]]:

@@ -186,13 +186,16 @@ def start_fork_server(programs: Programs, around: Surroundings) -> ForkServerPro
 
 
 def start_check(
-    programs: Programs, around: Surroundings
+    programs: Programs, around: Surroundings, *arguments: str, output: int | None = None
 ) -> tuple[subprocess.Popen[bytes], LineSocket]:
-    """Start a worker that only loads the app: it has no link, and its output is ours."""
+    """Start a worker that only loads the app: it has no link.
+
+    What it prints goes to the descriptor `output`, else where ours goes.
+    """
     ours, theirs = socket.socketpair()
-    command = [*(programs.worker or [*around.python, "worker"]), "--check"]
+    command = [*(programs.worker or [*around.python, "worker"]), "--check", *arguments]
     with theirs:
-        process = _popen(command, around, theirs, (), None)
+        process = _popen(command, around, theirs, (), output)
     return process, LineSocket(ours)
 
 

@@ -75,6 +75,7 @@ class Stand:
             [app.fleet for app in plan.apps],
             [task.terms for task in plan.tasks],
             time_of_day=time_of_day,
+            graceful_s=plan.graceful_s,
         )
         self._selector = selectors.DefaultSelector()
         self._signals = SignalSocket()
@@ -159,7 +160,8 @@ class Stand:
         return self._edge is not None
 
     def _graceful_s(self) -> float:
-        return max(app.fleet.graceful_s for app in self._plan.apps)
+        times = (app.fleet.graceful_s for app in self._plan.apps)
+        return max(times, default=self._plan.graceful_s)
 
     def _open_control(self) -> None:
         """Listen for commands; without the abstract socket the stand serves all the same."""

@@ -10,26 +10,23 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from trivet.wire.edge_config import EdgeConfig
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """A request that is asked about."""
+    """A request that is asked about; nothing of it is repaired."""
 
     method: str
-    secure: bool
-    authority: str
-    """Host, and port if there is one."""
-    path: str
-    """Decoded, without dot segments."""
-    query: str
-    """As sent, without `?`."""
+    target: str
+    """As in the request line: path and query, percent-encoded."""
     fields: tuple[tuple[str, str], ...]
-    """Names in lower case."""
-    client: str | None
-    """Its address; `None` for a Unix socket."""
+    """Names and values without line ends; `Host` is one of them."""
+    secure: bool
+    """Whether it comes over TLS."""
+    peer: str | None
+    """Address at the other end of the connection; `None` for a Unix socket."""
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -44,16 +41,41 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """What it does with the request, in words; empty where that is left to others."""
 
 
+class Refusal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The answer to a request that the gate does not let pass."""
+
+    status: int
+    reason: str
+    """The reason phrase."""
+    code: str
+    detail: str
+
+
 class Explained(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The way of a request through the routes."""
+    """What becomes of a request, and its way through the routes."""
 
-    steps: tuple[Step, ...]
-    reaches_app: bool
+    answerer: Literal["access", "app", "gate", "nobody", "probe", "route"]
+    """Who answers: `access` where the stand is not for the client; `route` the last of `steps`; `nobody` where no app has the path."""
+    app: int | None
+    """Number of the app."""
+    refused: Refusal | None
+    client: str | None
+    """Address of the client, as trusted proxies tell."""
+    scheme: str
+    authority: str
     path: str
-    """In the end, after rewriting."""
+    """Decoded, without dot segments; empty if the gate refuses the request."""
+    final_path: str
+    """After rewriting; empty if no routes were asked."""
+    is_forbidden: bool
+    """Whether the routes do not let this client have it: 403."""
+    is_circle: bool
+    """Whether it is rewritten without end, or to what is no path."""
+    steps: tuple[Step, ...]
+    """The routes that were looked at, in order; those of a rewritten request follow."""
 
 
-def check_pattern(kind: Literal["host", "path", "regex", "value"], text: str) -> list[str]:
+def check_pattern(kind: Literal["glob", "host", "path", "regex", "value"], text: str) -> list[str]:
     """Check a pattern and return the names in it.
 
     Raises:
@@ -62,6 +84,17 @@ def check_pattern(kind: Literal["host", "path", "regex", "value"], text: str) ->
     from trivet import _trivet  # noqa: PLC0415 - as above
 
     return _trivet.check_pattern(kind, text)
+
+
+def check_media_types(types: Mapping[str, str]) -> None:
+    """Check media types by file extension.
+
+    Raises:
+        ValueError: What is wrong with the first that is wrong.
+    """
+    from trivet import _trivet  # noqa: PLC0415 - as above
+
+    _trivet.check_media_types(list(types.items()))
 
 
 def check_field_name(message: Literal["request", "response"], name: str) -> None:
@@ -100,7 +133,7 @@ def unreachable(config: EdgeConfig) -> tuple[str, str] | None:
 
 
 def explain(config: EdgeConfig, asked: Asked) -> Explained:
-    """Tell the way of a request through the routes, as the edge goes it.
+    """Tell what becomes of a request: the code of the edge judges it.
 
     Raises:
         ValueError: A route has a bad part.

@@ -161,11 +161,51 @@ class LoadFailed(Record, tag="load_failed"):
     failure: LoadFailure
 
 
-ToWorker: TypeAlias = Start | StopWorker | Interrupt
-FromWorker: TypeAlias = Loaded | LoadFailed | Interrupted
+class RoutesAsked(Record, tag="routes_asked"):
+    """Which routes has the app's framework? For a worker that only checks (`--routes`).
 
-_TO_WORKER = record.by_tag(Start, StopWorker, Interrupt)
-_FROM_WORKER = record.by_tag(Loaded, LoadFailed, Interrupted)
+    `path` is a request's below `mount`, decoded, for the question which of them it takes; `""`
+    asks nothing of the kind.
+    """
+
+    method: str
+    scheme: str
+    host: str
+    mount: str
+    path: str
+
+
+class AppRoute(Record):
+    """A route of the app's framework.
+
+    `methods` is empty where it is for any; `path` is written as the framework writes it;
+    `endpoint` names what is called, `shop.views.cart`.
+    """
+
+    methods: tuple[str, ...]
+    path: str
+    endpoint: str
+
+
+class AppRoutes(Record, tag="app_routes"):
+    """The answer to `RoutesAsked`.
+
+    `is_known` is false for a framework that cannot be asked. `taken` is the route of the request
+    that was asked about; where there is none, `problem` says what the app does instead, or why
+    its routes cannot be read.
+    """
+
+    is_known: bool
+    routes: tuple[AppRoute, ...]
+    taken: AppRoute | None
+    problem: str
+
+
+ToWorker: TypeAlias = Start | StopWorker | Interrupt | RoutesAsked
+FromWorker: TypeAlias = Loaded | LoadFailed | Interrupted | AppRoutes
+
+_TO_WORKER = record.by_tag(Start, StopWorker, Interrupt, RoutesAsked)
+_FROM_WORKER = record.by_tag(Loaded, LoadFailed, Interrupted, AppRoutes)
 
 encode = record.encode
 

@@ -31,11 +31,13 @@ def main(argv: Sequence[str]) -> int:
     """Run a worker and return its exit code.
 
     Args:
-        argv: `--control-fd N`, the socket to the supervisor; `--check` only loads the app.
+        argv: `--control-fd N`, the socket to the supervisor; `--check` only loads the app, and
+            `--routes` then tells its framework's routes.
     """
     parser = argparse.ArgumentParser(prog="trivet worker", add_help=False)
     parser.add_argument("--control-fd", type=int, required=True)
     parser.add_argument("--check", action="store_true")
+    parser.add_argument("--routes", action="store_true")
     options = parser.parse_args(argv)
     settle_in()
     os.set_inheritable(options.control_fd, False)
@@ -57,7 +59,7 @@ def main(argv: Sequence[str]) -> int:
         return _failed(control, error)
     if options.check:
         _report(control, loaded)
-        return 0
+        return _tell_routes(control, loaded) if options.routes else 0
     return serve_loaded(start, loaded, control)
 
 
@@ -89,6 +91,19 @@ def import_serving(interface: str) -> Callable[..., int]:
     from trivet.worker import serving  # noqa: PLC0415
 
     return serving.serve
+
+
+def _tell_routes(control: LineSocket, loaded: LoadedApp) -> int:
+    from trivet.worker import routes  # noqa: PLC0415 - no worker that serves needs it
+
+    line = first_line(control)
+    asked = worker_control.decode_to_worker(line) if line else None
+    if isinstance(asked, worker_control.RoutesAsked):
+        control.send(worker_control.encode(routes.answer(loaded.app, asked)))
+    while control.wants_write and not control.at_eof:
+        select.select([], [control], [])
+        control.flush()
+    return 0
 
 
 def _failed(control: LineSocket, error: AppLoadError) -> int:

@@ -114,3 +114,12 @@ def test_what_needs_a_new_start_belongs_to_sockets_processes_and_the_supervisor(
         "task.every",
         "task.app",
     ]
+
+
+def test_whether_there_are_apps_at_all_needs_a_new_start(read: Read) -> None:
+    folder = "[[static]]\npath = '/'\nfolder = '.'\n"
+    with_app, without = read(f"app = 'a:b'\n{folder}"), read(f"app = 'none'\n{folder}")
+    for before, after in ((with_app, without), (without, with_app)):
+        renewal = renewed(before, after)
+        assert (renewal.changed, renewal.pending) == ((), ("app",))
+        assert len(renewal.loaded.apps) == len(before.apps)

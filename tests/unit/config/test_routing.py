@@ -144,6 +144,31 @@ def test_an_answer_is_one_of_these(
         ('[[site]]\nhost = ["*.a.example"]\nwww = "add"\n', 3, "cannot be told for `*.a.example`"),
         ('[[static]]\npath = "/a"\nfolder = "nowhere"\n', 3, "names no folder: `nowhere`"),
         (
+            '[[static]]\npath = "/a"\nfolder = "."\ncache_control = { "a[b]" = "no-cache" }\n',
+            4,
+            "cannot be used: the pattern `a[b]` holds `[`",
+        ),
+        (
+            '[[static]]\npath = "/a"\nfolder = "."\n\n[static.cache_control]\n"*" = "a\\u0000b"\n',
+            5,
+            "which is no value of a field",
+        ),
+        (
+            '[[static]]\npath = "/a"\nfolder = "."\ncache_control = { "*" = "" }\n',
+            4,
+            "has `''` for `*`, which is no value of a field",
+        ),
+        (
+            '[[static]]\npath = "/a"\nfolder = "."\ntypes = { wasm = "application" }\n',
+            4,
+            "cannot be used: `application` is not a media type like `text/html`",
+        ),
+        (
+            '[[static]]\npath = "/a"\nfolder = "."\ntypes = { ".wasm" = "a/b" }\n',
+            4,
+            "cannot be used: `.wasm` is not a file extension like `html`",
+        ),
+        (
             '[[static]]\npath = "/a"\nfolder = "."\nindex = ["../x"]\n',
             4,
             "no name below the folder",

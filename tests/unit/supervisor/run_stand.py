@@ -59,6 +59,7 @@ def main(options: dict[str, Any]) -> int:
                 preload=False,
             )
         ],
+        graceful_s=options["graceful_s"],
         tasks=[],
         control=None,
         identity=None,

@@ -238,3 +238,64 @@ def test_nobody_is_measured_before_the_start_and_after_the_end() -> None:
     table = kept(lifetime=LifetimePlan(max_requests=1))
     table.happens(on.StopAsked(15))
     assert table.happens(measured(use(1, 2, requests=1), use(3))) == []
+
+
+# No app at all: the edge answers alone.
+
+
+def alone() -> Policy:
+    return Policy([], time_of_day=str, graceful_s=7.0)
+
+
+def test_a_stand_without_apps_serves_once_its_edge_does() -> None:
+    policy = alone()
+    assert policy.start(100.0) == [do.StartEdge()]
+    assert policy.snapshot(100.5).state == "starting"
+    actions = policy.handle(on.EdgeReady(), 101.0)
+    assert actions == [do.ShowScreen((), 1.0), do.Notify("ready")]
+    assert policy.snapshot(101.0).state == "serving"
+
+
+def test_a_stand_without_apps_is_degraded_without_its_edge() -> None:
+    policy = alone()
+    policy.start(100.0)
+    policy.handle(on.EdgeReady(), 101.0)
+    policy.handle(on.EdgeExited(DEAD), 110.0)
+    assert policy.snapshot(110.0).state == "degraded"
+    due = policy.next_deadline()
+    assert due is not None
+    assert policy.tick(due) == [do.StartEdge()]
+    policy.handle(on.EdgeReady(), due + 1)
+    assert policy.snapshot(due + 1).state == "serving"
+
+
+def test_a_stand_without_apps_gives_up_when_its_edge_refuses() -> None:
+    policy = alone()
+    policy.start(100.0)
+    policy.handle(on.EdgeRefused("no such folder"), 101.0)
+    assert policy.handle(on.EdgeExited(DEAD), 101.5) == [do.Exit(2)]
+
+
+def test_a_stand_without_apps_drains_as_long_as_the_stand_may() -> None:
+    policy = alone()
+    policy.start(100.0)
+    policy.handle(on.EdgeReady(), 101.0)
+    actions = policy.handle(on.StopAsked(15), 102.0)
+    assert do.TellEdge(control.Drain(deadline_ms=7000)) in actions
+    assert policy.handle(on.EdgeExited(DEAD), 103.0) == [do.Exit(0)]
+
+
+def test_a_reload_of_a_stand_without_apps_is_that_of_its_edge() -> None:
+    policy = alone()
+    policy.start(100.0)
+    policy.handle(on.EdgeReady(), 101.0)
+    read = policy.handle(on.ReloadAsked("SIGHUP"), 102.0)[-1]
+    assert isinstance(read, do.ReadConfiguration)
+    tried = policy.handle(on.ConfigurationRead(read.because, (), (), changes_edge=True), 102.0)
+    assert tried == [do.ReconfigureEdge(1, is_trial=True)]
+    settling = policy.handle(on.EdgeReconfigured(1, ""), 102.1)
+    assert settling == [do.TakeConfiguration(), do.ReconfigureEdge(2, is_trial=False)]
+    actions = policy.handle(on.EdgeReconfigured(2, ""), 102.2)
+    text = "SIGHUP: reloaded, the edge goes by the configuration as it is"
+    ended = do.ReloadEnded(is_done=True, text=text, failure=None)
+    assert actions == [do.SettleEdge(), ended, do.Notify("ready"), do.Say(text)]

@@ -126,3 +126,19 @@ def test_in_json_the_screen_is_an_object_where_that_was_asked_for() -> None:
     assert entry["event"] == "serving"
     assert entry["addresses"] == ["http://127.0.0.1:8000"]
     assert entry["seconds"] == 0.384
+
+
+def test_a_stand_without_an_app_tells_its_folders() -> None:
+    screen = Screen(
+        apps=[],
+        serving=[("http://127.0.0.1:8000", "")],
+        watching="",
+        stop="Ctrl-C stops",
+        folders=[(f"/{name} from /srv/{name}", "trivet.toml:1") for name in "abcd"],
+    )
+    text = Voice(json=False, colour=False).screen(screen, [], 0.1)
+    assert "  files    /a from /srv/a         trivet.toml:1\n" in text
+    assert "           and 1 more\n" in text
+    line = json.loads(Voice(json=True, colour=False).screen(screen, [], 0.1))
+    assert line["files"] == [f"/{name} from /srv/{name}" for name in "abcd"]
+    assert "app" not in line

@@ -9,7 +9,7 @@ use trivet_core::rate_limit::{Rate, Verdict, retry_after_s};
 
 use super::Connection;
 use super::log::Record;
-use super::route::is_named;
+use crate::routing::is_named;
 use crate::limits::Asked;
 
 impl Connection {

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use trivet_core::Problem;
-use trivet_core::http1::{Field, KnownField, reason_phrase};
+use trivet_core::http1::{KnownField, reason_phrase};
 use trivet_core::problem::{PageFormat, status_page};
 use trivet_core::route::{Request, ValuePattern};
 
 use super::log::Record;
 use super::{After, Connection};
-use crate::routing::{Action, MOST_REWRITES, Place, Treatment, render};
+use crate::routing::{Action, MOST_REWRITES, Place, Treatment, has_field, render};
 
 /// How far a request has come on its way.
 #[derive(Debug, Default)]
@@ -124,11 +124,7 @@ impl Connection {
     /// Ask something about the present request.
     pub(super) fn ask<T>(&self, record: &Record, question: impl FnOnce(&Request<'_>) -> T) -> T {
         let (head, buf, admitted) = (&self.head, &self.buf, &self.admitted);
-        let has_field = |name: &str, pattern: &ValuePattern| {
-            head.fields
-                .iter()
-                .any(|field| is_named(field, name, buf) && pattern.matches(field.value.of(buf)))
-        };
+        let has_field = |name: &str, pattern: &ValuePattern| has_field(head, buf, name, pattern);
         let authority = record
             .host
             .map_or_else(|| admitted.host.of(buf), |host| host.of(buf));
@@ -187,12 +183,5 @@ impl Connection {
         self.answer_by_itself(reason, fields, content, record).await;
         self.log(record);
         self.after_head(record)
-    }
-}
-
-pub(super) fn is_named(field: &Field, name: &str, buf: &[u8]) -> bool {
-    match field.known {
-        KnownField::Other => field.name.of(buf).eq_ignore_ascii_case(name.as_bytes()),
-        known => known.name() == name,
     }
 }

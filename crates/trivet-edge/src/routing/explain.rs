@@ -1,8 +1,128 @@
 //! Why a request takes the route that it takes.
 
-use trivet_core::route::{Part, Request};
+use std::net::IpAddr;
+use std::sync::Arc;
 
-use super::{Action, MOST_REWRITES, Place, Routes, Treatment, render};
+use trivet_core::Problem;
+use trivet_core::forwarded::{Client, TrustedProxies};
+use trivet_core::gate::{self, Admitted};
+use trivet_core::http1::{Head, Parse};
+use trivet_core::route::{Part, Request, ValuePattern};
+use trivet_wire::edge_config::EdgeConfig;
+
+use super::{Action, MOST_REWRITES, Place, Routes, Treatment, has_field, render};
+use crate::lists::Lists;
+use crate::mount::Mounts;
+use crate::settings::{gate_policy, head_limits, probe_paths};
+
+/// A request that is asked about.
+#[derive(Debug)]
+pub struct Asked<'a> {
+    /// Its whole head, as a client sends it.
+    pub head: &'a [u8],
+    /// Whether it comes over TLS.
+    pub is_secure: bool,
+    /// The other end of its connection; `None` for a Unix socket.
+    pub peer: Option<IpAddr>,
+}
+
+/// Who answers it.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Answerer {
+    /// The edge, for the stand is not for this client.
+    Access,
+    /// The app with this number.
+    App(usize),
+    /// No app is mounted above the path.
+    Nobody,
+    /// The edge, for it is a health probe.
+    Probe,
+    /// The gate, for it is no request that may pass.
+    Refused(Problem),
+    /// The last of the routes that were looked at.
+    Route,
+}
+
+/// What becomes of it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// Who answers.
+    pub answerer: Answerer,
+    /// The client, as trusted proxies tell; `None` where nobody does.
+    pub client: Option<Client>,
+    /// The host that was asked for, and its port if there is one.
+    pub authority: Vec<u8>,
+    /// The path as the gate has read it; empty if it refuses the request.
+    pub path: Vec<u8>,
+    /// The way through the routes; `None` if the request never comes to them.
+    pub explained: Option<Explained>,
+}
+
+/// Judge a request as the edge does: the parser, the gate, trusted proxies, probes, routes, apps.
+///
+/// # Errors
+/// With what is wrong with the configuration.
+pub fn judge(config: &EdgeConfig, asked: &Asked<'_>) -> Result<Verdict, String> {
+    let routes = Routes::new(&config.routes).map_err(|error| error.to_string())?;
+    let trusted = TrustedProxies::parse(&config.trusted_proxies)?;
+    let lists = Lists::new(&config.lists, None).map_err(|error| error.to_string())?;
+    let mut verdict = Verdict {
+        answerer: Answerer::Nobody,
+        client: None,
+        authority: Vec::new(),
+        path: Vec::new(),
+        explained: None,
+    };
+    let (mut head, mut admitted, buf) = (Head::default(), Admitted::default(), asked.head);
+    let passed = match head.parse(buf, &head_limits(config)) {
+        Ok(Parse::Complete) if head.len == buf.len() => {
+            gate::admit(&head, buf, &gate_policy(config), &mut admitted)
+        }
+        Ok(_) => Err(Problem::BadRequest("The request head is malformed.")),
+        Err(problem) => Err(problem),
+    };
+    if let Err(problem) = passed {
+        verdict.answerer = Answerer::Refused(problem);
+        return Ok(verdict);
+    }
+    let scheme = if asked.is_secure { "https" } else { "http" };
+    let client = trusted.resolve(asked.peer, 0, scheme, &head, buf);
+    verdict.client = Some(client);
+    let authority = client.host.unwrap_or(admitted.host).of(buf);
+    verdict.authority = authority.to_vec();
+    verdict.path.clone_from(&admitted.path);
+    if probe_paths(&config.health).of(&admitted.path).is_some() {
+        verdict.answerer = Answerer::Probe;
+        return Ok(verdict);
+    }
+    if !lists.admits(&config.access, client.addr) {
+        verdict.answerer = Answerer::Access;
+        return Ok(verdict);
+    }
+    let has_field = |name: &str, pattern: &ValuePattern| has_field(&head, buf, name, pattern);
+    let explained = explain(
+        &routes,
+        &Request {
+            authority,
+            is_secure: client.scheme == "https",
+            method: head.method.of(buf),
+            path: &admitted.path,
+            query: admitted.query.of(buf),
+            has_field: &has_field,
+            is_listed: &|number| lists.holds(number, client.addr),
+        },
+        &|allow, deny| lists.permit(allow, deny, client.addr),
+    );
+    verdict.answerer = if explained.reaches_app {
+        let pools: Vec<_> = config.apps.iter().map(|_| Arc::default()).collect();
+        let app = Mounts::new(&config.apps, &pools).number_of(&explained.path);
+        app.map_or(Answerer::Nobody, Answerer::App)
+    } else {
+        Answerer::Route
+    };
+    verdict.explained = Some(explained);
+    Ok(verdict)
+}
 
 /// What a route means for one request.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,15 +144,28 @@ pub struct Explained {
     pub steps: Vec<Step>,
     /// Whether an app is asked in the end.
     pub reaches_app: bool,
+    /// Whether it is rewritten without end, or to what is no path: the edge answers with 500.
+    pub is_circle: bool,
+    /// Whether the routes do not let this client have it: the edge answers with 403.
+    pub is_forbidden: bool,
     /// The path in the end, after rewriting.
     pub path: Vec<u8>,
 }
 
 /// Explain the way of `request` through `routes`, as the edge itself goes it.
-pub fn explain(routes: &Routes, request: &Request<'_>) -> Explained {
+///
+/// `permits` is asked for the lists that clients must be in, if any, and those that they must not
+/// be in.
+pub fn explain(
+    routes: &Routes,
+    request: &Request<'_>,
+    permits: &dyn Fn(Option<&[u32]>, &[u32]) -> bool,
+) -> Explained {
     let mut explained = Explained {
         steps: Vec::new(),
         reaches_app: false,
+        is_circle: false,
+        is_forbidden: false,
         path: request.path.to_vec(),
     };
     let mut treatment = Treatment::default();
@@ -45,10 +178,21 @@ pub fn explain(routes: &Routes, request: &Request<'_>) -> Explained {
             ..*request
         };
         let steps = &mut explained.steps;
-        match walk(routes, place, &present, &mut treatment, steps) {
-            Some((_, Action::Rewrite { path, names })) if rewrites < MOST_REWRITES => {
+        let found = walk(routes, place, &present, &mut treatment, steps);
+        let is_rewritten = matches!(found, Some((_, Action::Rewrite { .. })));
+        if !is_rewritten && !permits(routes.allow(&treatment), routes.deny(&treatment)) {
+            explained.is_forbidden = true;
+            return explained;
+        }
+        match found {
+            Some((_, Action::Rewrite { path, names })) => {
                 rewrites += 1;
-                explained.path = render(path, names.as_ref(), &present);
+                let path = render(path, names.as_ref(), &present);
+                if rewrites > MOST_REWRITES || !path.starts_with(b"/") {
+                    explained.is_circle = true;
+                    return explained;
+                }
+                explained.path = path;
                 place = Place::default();
             }
             // Whether the file is there is for the folder to say.

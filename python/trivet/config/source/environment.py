@@ -19,7 +19,7 @@ _LINK_NAME: Final = re.compile(
 
 def has_variable(definition: Definition) -> bool:
     """Say whether an option can be set by a variable: tables and their rows cannot."""
-    tables = {"env", "route", "task"}
+    tables = {"env", "route", "site", "static", "task"}
     return definition.section not in tables and definition.path not in tables
 
 

@@ -198,7 +198,10 @@ class Desk:
         if not meant:
             names = ", ".join(f"`{app.name}`" for app in view.apps if app.name)
             hint = f"its apps are {names}" if names else "it has only one, without a name"
-            call.refuse("control.no_app", f"the stand has no app `{asked.app}`", hint)
+            if not view.apps:
+                call.refuse("control.no_app", "the stand has no app, so it has no workers")
+            else:
+                call.refuse("control.no_app", f"the stand has no app `{asked.app}`", hint)
             return
         wanted = [
             app.wanted + asked.workers if asked.is_change else asked.workers for _, app in meant
@@ -245,7 +248,7 @@ class Desk:
     def _health(self) -> wire.Health:
         view = self._view.snapshot()
         because = {
-            "starting": "the app is still being loaded",
+            "starting": "the app is still being loaded" if view.apps else "the edge is starting",
             "degraded": "no worker serves" if view.edge_is_ready else "the edge does not serve",
             "stopping": "the stand is stopping",
         }.get(view.state, "")

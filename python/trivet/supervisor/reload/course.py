@@ -168,6 +168,10 @@ class Course:
     def _finish(self, now: float) -> Actions:
         outcomes = [fleet.outcome for fleet in self._fleets]
         tasks = self._read.tasks if self._read else ()
+        if not outcomes and self._read:
+            text = f"{self._read.because}: reloaded, the edge goes by the configuration as it is"
+            ended = do.ReloadEnded(is_done=True, text=text, failure=None)
+            return self._end(ended, [do.Say(text), *self._on_done([], tasks, now)])
         done = self._on_done([each.is_done for each in outcomes], tasks, now)
         return self._end(do.ReloadEnded.of_all(outcomes), done)
 
