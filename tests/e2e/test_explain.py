@@ -1,13 +1,15 @@
 """`trivet routes` and `trivet explain`: what they say is what the stand does."""
 
 import json
+import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
-from tests.e2e.apps import APPS
+from tests.e2e.apps import APPS, ROOT
 from tests.e2e.http1 import RawAnswer, connect, request, running
 from tests.e2e.program import Project
 from tests.e2e.stand import Stand
@@ -263,3 +265,46 @@ def test_routes_as_a_document_has_nothing_else_in_it(project: Project) -> None:
             }
         ],
     }
+
+
+# The pages about it
+
+
+@pytest.mark.parametrize("page", ["guides/serve-static-files", "concepts/routing"])
+def test_each_example_of_a_page_is_a_configuration(project: Project, page: str) -> None:
+    text = (ROOT / "docs" / f"{page}.md").read_text("utf-8")
+    examples = re.findall(r"^```toml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    assert examples
+    for name in ("static", "public"):
+        (project.folder / name).mkdir()
+    for example in examples:
+        project.write({"trivet.toml": example})
+        ended = project.run("routes", "--no-app")
+        assert (ended.code, ended.err) == (0, "")
+        assert "trivet.toml:" in ended.out
+
+
+@pytest.mark.parametrize("page", ["guides/serve-static-files", "concepts/routing"])
+def test_each_question_of_a_page_has_an_answer(project: Project, page: str) -> None:
+    text = (ROOT / "docs" / f"{page}.md").read_text("utf-8")
+    project.write({"app.py": FLASK, "static/app.css": "a {}"})
+    asked = re.findall(r"^\$ trivet ((?:explain|routes).*?)(?:\s#.*)?$", text, re.MULTILINE)
+    assert asked
+    for command in asked:
+        ended = project.run(*shlex.split(command), "--static", "/static=static")
+        assert ended.code == 0, ended.err
+
+
+def test_a_walk_through_the_page_about_routing_is_as_it_says(project: Project) -> None:
+    text = (ROOT / "docs" / "concepts" / "routing.md").read_text("utf-8")
+    (example,) = re.findall(r"^```toml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    project.write({"app.py": FLASK, "trivet.toml": example, "static/app.css": "a {}"})
+    for target, answer in (
+        ("/upload", "answered by the app app:app"),
+        ("/old/7", "answered by route 2 (/old/{page}): 308, to /new/7"),
+        ("/static/app.css", f"answered by static 1 (/static/): a file of {project.folder}/static"),
+        ("http://www.example.com/x", "answered by site 1 (www): 308, to http://example.com/x"),
+    ):
+        assert project.run("explain", target, "--no-app").out.splitlines()[-1] == answer
+    told = explained(project, "/new/%2e%2e/upload", "-X", "POST", "--no-app")
+    assert (told["path"], told["policy"][0]["value"]) == ("/upload", '"50 MiB"')

@@ -63,7 +63,7 @@ pub struct Verdict {
 /// # Errors
 /// With what is wrong with the configuration.
 pub fn judge(config: &EdgeConfig, asked: &Asked<'_>) -> Result<Verdict, String> {
-    let routes = Routes::new(&config.routes).map_err(|error| error.to_string())?;
+    let routes = Routes::plan(&config.routes).map_err(|error| error.to_string())?;
     let trusted = TrustedProxies::parse(&config.trusted_proxies)?;
     let lists = Lists::new(&config.lists, None).map_err(|error| error.to_string())?;
     let mut verdict = Verdict {
