@@ -307,4 +307,4 @@ def test_a_walk_through_the_page_about_routing_is_as_it_says(project: Project) -
     ):
         assert project.run("explain", target, "--no-app").out.splitlines()[-1] == answer
     told = explained(project, "/new/%2e%2e/upload", "-X", "POST", "--no-app")
-    assert (told["path"], told["policy"][0]["value"]) == ("/upload", '"50 MiB"')
+    assert (told["path"], told["policy"][0]["set"]) == ("/upload", 'request_body = "50 MiB"')

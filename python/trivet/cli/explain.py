@@ -14,7 +14,7 @@ from trivet.cli.options import configured, load_configuration
 from trivet.cli.routes import aligned
 from trivet.config.explain import written
 from trivet.config.request import asked as request_of
-from trivet.config.route_table import Row, table
+from trivet.config.route_table import Row, decided_text, table
 from trivet.config.suggestion import nearest
 from trivet.errors import CODES, ConfigError
 from trivet.wire import edge_config, routes
@@ -115,10 +115,7 @@ class _Account:
                 "steps": [
                     {**msgspec.structs.asdict(step), "from": row.origin} for step, row in self.steps
                 ],
-                "policy": [
-                    {"option": option, "value": value, "from": origin}
-                    for option, value, origin in self._policy()
-                ],
+                "policy": [{"set": text, "from": origin} for text, origin in self._policy()],
                 "app": self.app,
                 "endpoint": taken
                 and {
@@ -148,8 +145,7 @@ class _Account:
         yield from (f"  {line}" for line in aligned(cells))
         if policy := list(self._policy()):
             yield ""
-            pairs = [(f"{option} = {value}", origin) for option, value, origin in policy]
-            yield from (f"  {line}" for line in aligned(pairs))
+            yield from (f"  {line}" for line in aligned(policy))
         yield ""
         yield from self._answer()
 
@@ -171,13 +167,13 @@ class _Account:
         part = step.mismatch or ""
         return f"{part}: {texts.get(part, 'it is another')}"
 
-    def _policy(self) -> Iterator[tuple[str, str, str]]:
-        """List what decides how the request is treated: of each option the first that set it."""
+    def _policy(self) -> Iterator[tuple[str, str]]:
+        """List what decides how the request is treated, and where that was written."""
         decided = set()
         for step, row in self.steps:
-            for option in step.decides:
-                decided.add(option)
-                yield option, row.policy.get(option, ""), f"{row.name}, {row.origin}"
+            for part in step.decides:
+                decided.add(part)
+                yield decided_text(row, part), f"{row.name}, {row.origin}"
         if (number := self.explained.app) is None:
             return
         app = self.loaded.apps[number]
@@ -186,7 +182,7 @@ class _Account:
             ("timeout", "timeouts.request", app.settings.timeouts.request),
         ):
             if option not in decided:
-                yield option, written(value), f"{path}, {app.origins[path]}"
+                yield f"{option} = {written(value)}", f"{path}, {app.origins[path]}"
 
     def _answer(self) -> Iterator[str]:
         told = self.explained

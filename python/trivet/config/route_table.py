@@ -88,6 +88,14 @@ def policy_text(row: Row) -> str:
     return ", ".join(f"{option} = {value}" for option, value in row.policy.items())
 
 
+def decided_text(row: Row, part: str) -> str:
+    """Say what a route sets of a part of the treatment, which one option or several make up."""
+    if part in row.policy:
+        return f"{part} = {row.policy[part]}"
+    options = [option for option in row.policy if option.endswith(f"_{part}")]
+    return ", ".join(f"{option} = {row.policy[option]}" for option in options) or part
+
+
 def _row(number: int, route: edge_config.Route, loaded: Loaded) -> Row:
     kind, at, *_ = route.name.split()
     written_at = loaded.rows[kind][int(at) - 1]

@@ -6,7 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from trivet.config import Loaded
-from trivet.config.route_table import Row, action_text, policy_text, requests_text, table
+from trivet.config.route_table import (
+    Row,
+    action_text,
+    decided_text,
+    policy_text,
+    requests_text,
+    table,
+)
 
 CONFIG = """
 [[site]]
@@ -19,6 +26,8 @@ method = ["POST", "PUT"]
 query = { v = "2" }
 field = { X-Beta = "~yes|1" }
 timeout = "5s"
+set_request_fields = { X-A = "1" }
+remove_request_fields = ["X-B"]
 cancel_on_disconnect = true
 
 [[route]]
@@ -52,10 +61,10 @@ def test_each_route_says_where_it_was_written(
     assert [(row.number, row.name, row.origin) for row in rows(load_in, project)] == [
         (1, "site 1 (https)", "trivet.toml:2"),
         (2, "route 1 (/upload)", "trivet.toml:6"),
-        (3, "route 2 (/(?<year>\\d{4}))", "trivet.toml:14"),
-        (4, "route 3 (/gone)", "trivet.toml:19"),
-        (5, "route 4 (/stay/*)", "trivet.toml:23"),
-        (6, "static 1 (/)", "trivet.toml:27"),
+        (3, "route 2 (/(?<year>\\d{4}))", "trivet.toml:16"),
+        (4, "route 3 (/gone)", "trivet.toml:21"),
+        (5, "route 4 (/stay/*)", "trivet.toml:25"),
+        (6, "static 1 (/)", "trivet.toml:29"),
     ]
 
 
@@ -70,7 +79,10 @@ def test_each_route_says_what_it_is_for_and_what_it_does(
         ("http a.example", "", "308, to https://{hostname}{path}{?query}"),
         (
             "POST, PUT /upload ?v=2 [x-beta: ~yes|1]",
-            'timeout = "5s", cancel_on_disconnect = true',
+            (
+                'timeout = "5s", cancel_on_disconnect = true, set_request_fields = { X-A = "1" }, '
+                'remove_request_fields = ["X-B"]'
+            ),
             "on",
         ),
         ("https ~/(?<year>\\d{4})", "", "again as /by-year/{year}"),
@@ -78,3 +90,13 @@ def test_each_route_says_what_it_is_for_and_what_it_does(
         ("/stay/*", "", "the app"),
         ("/*", "", f"files of {project}, else on"),
     ]
+
+
+def test_a_part_of_the_treatment_is_told_as_it_was_written(
+    load_in: Callable[..., Loaded], project: Path
+) -> None:
+    row = rows(load_in, project)[1]
+    assert decided_text(row, "timeout") == 'timeout = "5s"'
+    assert decided_text(row, "request_fields") == (
+        'set_request_fields = { X-A = "1" }, remove_request_fields = ["X-B"]'
+    )
