@@ -44,6 +44,15 @@ path = "/public/{name*}"
 rewrite = "/echo/{name}"
 
 [[route]]
+path = "/office/*"
+allow = ["192.0.2.0/24"]
+
+[[route]]
+client = ["198.51.100.7"]
+path = "/mine"
+respond = "mine"
+
+[[route]]
 path = "/circle"
 rewrite = "/circle"
 
@@ -113,11 +122,15 @@ def sent(stand: Stand, case: Case) -> RawAnswer:
         Case("GET", "/beta", ("x-beta: yes",), 200, "route 3 (/beta)"),
         Case("GET", "/beta", (), 200, "app"),
         Case("GET", "/public/a%20b", (), 200, "app"),
-        Case("GET", "/gone/./x", (), 410, "route 6 (/gone/*)"),
+        Case("GET", "/gone/./x", (), 410, "route 8 (/gone/*)"),
         Case("POST", "/gone/x", (), 200, "app"),
         Case("GET", "/x", ("Host: www.shop.example",), 308, "site 1 (www)"),
         Case("GET", "/livez", (), 200, "probe"),
         Case("GET", "/circle", (), 500, "circle"),
+        Case("GET", "/office/x", (), 403, "forbidden"),
+        Case("GET", "/office/x", ("X-Forwarded-For: 192.0.2.9",), 200, "app"),
+        Case("GET", "/mine", ("X-Forwarded-For: 198.51.100.7",), 200, "route 6 (/mine)"),
+        Case("GET", "/mine", (), 200, "app"),
         Case("GET", "/a%00b", (), 400, "gate"),
         Case("GET", "/%zz", (), 400, "gate"),
         Case("GET", "/../x", (), 400, "gate"),
@@ -135,6 +148,8 @@ def test_what_is_explained_is_what_happens(stand: Stand, folder: Path, case: Cas
     by = told["answerer"]
     if by == "route":
         by = "circle" if told["is_circle"] else told["steps"][-1]["route"]
+    if told["is_forbidden"]:
+        by = "forbidden"
     assert by == case.answerer
     if by == "gate":
         assert told["refused"]["status"] == case.status
@@ -154,8 +169,8 @@ def test_each_step_is_told_with_its_line_and_its_reason(folder: Path) -> None:
     assert "✗ site 1 (www) host: localhost is not www.shop.example trivet.toml:8" in lines
     assert "✗ route 1 (/old/{id}) path: it is not /old/{id} trivet.toml:12" in lines
     assert "✓ route 4 (/public/{name*}) goes on as /echo/x trivet.toml:26" in lines
-    assert "✓ route 7 (/echo/*) sets timeout trivet.toml:39" in lines
-    assert 'timeout = "9s" route 7 (/echo/*), trivet.toml:39' in lines
+    assert "✓ route 9 (/echo/*) sets timeout trivet.toml:48" in lines
+    assert 'timeout = "9s" route 9 (/echo/*), trivet.toml:48' in lines
     assert 'request_body = "100 MiB" limits.request_body, default' in lines
     assert lines[-1] == "answered by the app app:app, as /echo/x"
 
@@ -232,8 +247,8 @@ def test_routes_lists_what_the_edge_looks_at(folder: Path) -> None:
     rows = [" ".join(line.split()) for line in ended.out.splitlines()]
     assert rows[0] == "route requests sets answer from"
     assert rows[2] == "2 route 1 /old/{id} 308, to /new/{id} trivet.toml:12"
-    assert rows[7] == "7 route 6 GET /gone/* 410 trivet.toml:34"
-    assert rows[8] == '8 route 7 /echo/* timeout = "9s" on trivet.toml:39'
+    assert rows[9] == "9 route 8 GET /gone/* 410 trivet.toml:43"
+    assert rows[10] == '10 route 9 /echo/* timeout = "9s" on trivet.toml:48'
     assert rows[-1] == "app app:app, for /*"
 
 

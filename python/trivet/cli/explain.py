@@ -163,6 +163,7 @@ class _Account:
             "secure": f"it comes over {told.scheme}",
             "field": f"one is not {_named(wanted.fields)}",
             "query": f"one is not {_named(wanted.query)}",
+            "client": f"{told.client} is not {' or '.join(row.clients)}",
         }
         part = step.mismatch or ""
         return f"{part}: {texts.get(part, 'it is another')}"
@@ -188,6 +189,10 @@ class _Account:
         told = self.explained
         if told.is_circle:
             yield "the routes rewrite it in a circle: 500 Internal Server Error"
+        elif told.answerer == "access":
+            yield f"the stand is not for {told.client} (`[access]`): 403 Forbidden"
+        elif told.is_forbidden:
+            yield f"the routes do not let {told.client} have it: 403 Forbidden"
         elif told.answerer == "probe":
             yield "the edge answers by itself: it is a health probe"
         elif told.answerer == "nobody":

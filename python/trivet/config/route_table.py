@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
     from trivet.config.loaded import Loaded
 
-_REQUESTS: Final = frozenset({"path", "regex", "host", "method", "scheme", "field", "query", "client"})
+_REQUESTS: Final = frozenset(
+    {"path", "regex", "host", "method", "scheme", "field", "query", "client"}
+)
 """What says which requests a route is for."""
 _ANSWERS: Final = frozenset({"app", "redirect", "rewrite", "respond", "status", "content_type"})
 """What says who answers."""

@@ -55,7 +55,8 @@ class Explained(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """What becomes of a request, and its way through the routes."""
 
     answerer: Literal["access", "app", "gate", "nobody", "probe", "route"]
-    """Who answers: `access` where the stand is not for the client; `route` the last of `steps`; `nobody` where no app has the path."""
+    """Who answers: `route` the last of `steps`; `access` where the stand is not for the client,
+    `nobody` where no app has the path."""
     app: int | None
     """Number of the app."""
     refused: Refusal | None

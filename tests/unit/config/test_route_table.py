@@ -72,8 +72,7 @@ def test_each_route_says_what_it_is_for_and_what_it_does(
     load_in: Callable[..., Loaded], project: Path
 ) -> None:
     told = [
-        (requests_text(row), policy_text(row), action_text(row))
-        for row in rows(load_in, project)
+        (requests_text(row), policy_text(row), action_text(row)) for row in rows(load_in, project)
     ]
     assert told == [
         ("http a.example", "", "308, to https://{hostname}{path}{?query}"),
