@@ -16,7 +16,7 @@ use trivet_core::route::{
 };
 use trivet_wire::edge_config;
 
-pub use explain::{Answerer, Asked, Explained, Step, Verdict, explain, judge};
+pub use explain::{Answerer, Asked, Explained, Permits, Step, Verdict, explain, judge};
 
 use crate::files::Folder;
 use crate::limits::{ConcurrencyLimit, Limits, RateLimit};

@@ -152,15 +152,14 @@ pub struct Explained {
     pub path: Vec<u8>,
 }
 
+/// Whether a client may have what needs one of the first lists, if any, and none of the second.
+pub type Permits<'a> = &'a dyn Fn(Option<&[u32]>, &[u32]) -> bool;
+
 /// Explain the way of `request` through `routes`, as the edge itself goes it.
 ///
 /// `permits` is asked for the lists that clients must be in, if any, and those that they must not
 /// be in.
-pub fn explain(
-    routes: &Routes,
-    request: &Request<'_>,
-    permits: &dyn Fn(Option<&[u32]>, &[u32]) -> bool,
-) -> Explained {
+pub fn explain(routes: &Routes, request: &Request<'_>, permits: Permits<'_>) -> Explained {
     let mut explained = Explained {
         steps: Vec::new(),
         reaches_app: false,
