@@ -9,8 +9,8 @@ use trivet_core::rate_limit::{Rate, Verdict, retry_after_s};
 
 use super::Connection;
 use super::log::Record;
-use crate::routing::is_named;
 use crate::limits::Asked;
+use crate::routing::is_named;
 
 impl Connection {
     /// Ask the policies that the routes have named so far; a request that is asked about again is
