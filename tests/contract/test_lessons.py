@@ -10,6 +10,7 @@ PAGES = ["docs/internals", "docs/decisions"]
 NAME = re.compile(r"`([a-z]\w*_\w+|[A-Z]+_[A-Z_]+|\d{3}-[\w-]+)`")
 # Words of other projects that look like ours.
 OTHERS = {"client_body_timeout", "SO_REUSEPORT", "SCHED_BATCH", "HTTP_PROXY", "CLOCK_MONOTONIC"}
+OTHERS |= {"epoll_wait"}
 OTHERS |= {"SCM_RIGHTS", "REMOTE_ADDR", "clock_gettime", "X_Real_Ip"}
 
 
