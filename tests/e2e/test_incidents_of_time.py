@@ -66,7 +66,7 @@ def test_a_timeout_is_found_by_the_id_on_the_page_and_in_the_log(
     assert found["memory_before_bytes"] > 1 << 20
     (request,) = found["requests"]
     assert (request["method"], request["target"]) == ("GET", "/deadlock?token=***")
-    assert (request["mount"], request["route"]) == ("", "/deadlock*")
+    assert (request["mount"], request["route"]) == ("", "route 1 (/deadlock*)")
     assert (request["outcome"], request["status"]) == ("answered", 504)
     assert 0 <= request["handed_out_us"] <= request["started_us"] < request["failed_us"]
     assert request["failed_us"] >= 300_000

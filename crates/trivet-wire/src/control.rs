@@ -239,7 +239,7 @@ pub struct FailedRequest {
     pub target: String,
     /// The path prefix of its app, without a slash at its end.
     pub mount: String,
-    /// The path of the route whose settings it had; `null` for those of the app.
+    /// The name of the first route that was for it; `null` where none was.
     pub route: Option<String>,
     /// The client's address; empty for a Unix socket.
     pub client: String,

@@ -157,7 +157,7 @@ class WorkerLost(_Message, frozen=True, tag="worker_lost"):
 class FailedRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A request that went wrong; the times count from `received_unix_us`, in microseconds.
 
-    `mount` is the path prefix of its app, without a slash at its end; `route` the path of the
+    `mount` is the path prefix of its app, without a slash at its end; `route` the name of the
     route whose settings it had, `None` for those of the app.
     """
 
