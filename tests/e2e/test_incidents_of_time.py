@@ -202,6 +202,6 @@ timeout = "5s"
         ("shop", "/shop"),
         ("blog", ""),
     ]
-    assert [each["requests"][0]["route"] for each in told] == ["/shop/cart", None, None]
+    assert [each["requests"][0]["route"] for each in told] == ["route 1 (/shop/cart)", None, None]
     shown = project.run("incidents", wanted[0]).out
     assert "\n  app at /shop\n  route /shop/cart\n" in shown
