@@ -204,4 +204,4 @@ timeout = "5s"
     ]
     assert [each["requests"][0]["route"] for each in told] == ["route 1 (/shop/cart)", None, None]
     shown = project.run("incidents", wanted[0]).out
-    assert "\n  app at /shop\n  route /shop/cart\n" in shown
+    assert "\n  app at /shop\n  by route 1 (/shop/cart)\n" in shown

@@ -125,7 +125,7 @@ def _request(request: FailedRequest) -> list[str]:
     ]
     facts = [f"  app at {_plain(request.mount)}"] if request.mount else []
     if request.route is not None:
-        facts.append(f"  route {_plain(request.route)}")
+        facts.append(f"  by {_plain(request.route)}")
     client = request.client or "a Unix socket"
     head = f"{_plain(request.method)} {_plain(request.target)} from {client}, id {request.id}"
     if request.attempts > 1:
