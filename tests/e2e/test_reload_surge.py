@@ -1,5 +1,6 @@
 """How many new workers a reload starts at a time, and that nobody notices either way."""
 
+import json
 import signal
 
 import pytest
@@ -30,7 +31,15 @@ def app(environ, start_response):
 
 def begin(serve: Serve, project: Project, *arguments: str) -> Stand:
     project.write({"app.py": APP})
-    return serve(project.folder, "--workers", "3", *QUIET, *arguments)
+    stand = serve(project.folder, "--workers", "3", *QUIET, *arguments)
+    # The first one serves before the others have read the app, which is about to be changed.
+    wait_until(lambda: serving(project) == 3, stand.describe)
+    return stand
+
+
+def serving(project: Project) -> int:
+    told = json.loads(project.run("status", "--json").out)
+    return sum(each["state"] == "serving" for each in told["workers"])
 
 
 def loading(project: Project) -> int:
