@@ -110,7 +110,7 @@ def one_section(options: argparse.Namespace, servers: list[Server]) -> Section:
         "memory": lambda: memory(options.trivet, tell),
         "mix": lambda: mix(chosen(wsgi, options.servers), options.rounds, options.seconds, tell),
         "soak": lambda: soak(fit[0], options.seconds, tell),
-        "static": lambda: static(options.rounds, options.seconds, tell),
+        "static": lambda: static(options.trivet, options.rounds, options.seconds, tell),
         "idle": lambda: idle(fit, options.connections, tell),
         "upload": lambda: upload(fit, options.mebibytes, tell),
     }

@@ -57,9 +57,20 @@ CASES = [
 ]
 
 
-def static(rounds: int, seconds: int, tell: Callable[[str], None]) -> Section:
-    """Measure each case with both servers in each round, one after the other."""
-    servers = [Server(name=TRIVET, package="", note="", needs=(paths.TRIVET,), commands=trivet)]
+def static(ours: Path, rounds: int, seconds: int, tell: Callable[[str], None]) -> Section:
+    """Measure each case with both servers in each round, one after the other.
+
+    `ours` is the trivet executable.
+    """
+    servers = [
+        Server(
+            name=TRIVET,
+            package="",
+            note="",
+            needs=(ours,),
+            commands=lambda launch: trivet(ours, launch),
+        )
+    ]
     nginx_path = paths.system("nginx")
     servers.append(Server(name=NGINX, package="", note="", needs=(nginx_path,), commands=nginx))
     rates: dict[str, dict[str, list[float]]] = {
@@ -160,12 +171,12 @@ def write(path: Path, content: bytes) -> None:
     os.utime(path, (OLD, OLD))
 
 
-def trivet(launch: Launch) -> list[Command]:
+def trivet(executable: Path, launch: Launch) -> list[Command]:
     """Serve the folder beside an app that nobody asks."""
     make_files(launch.scratch / "files")
     config = f'[[static]]\npath = "/s/"\nfolder = "{launch.scratch}/files"\n'
     (launch.folder / "trivet.toml").write_text(config)
-    command = [str(paths.TRIVET), "serve", launch.app, "--workers", "1", "--no-access-log"]
+    command = [str(executable), "serve", launch.app, "--workers", "1", "--no-access-log"]
     return [[*command, "--bind", f"{LOOPBACK}:{launch.port}"]]
 
 
