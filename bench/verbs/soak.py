@@ -49,7 +49,7 @@ def soak(trivet: Server, seconds: int, tell: Callable[[str], None]) -> Section:
         rows.append(row(title, times, list(found.values())))
         failures += [text for outcome in found.values() for text in outcome.failures][:5]
     tell("  reload every 3 s, WebSockets")
-    with Running(trivet, "asgi_bare:app", interface="asgi") as running:
+    with Running(trivet, "asgi_bare:echo", interface="asgi") as running:
         running.wait_ready()
         sockets = echo(running.port, CLIENTS, seconds)
         times, outcome = asyncio.run(beside(running, sockets, reload, 3.0))
