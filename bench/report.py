@@ -30,7 +30,7 @@ HEADS = [
     "errors",
 ]
 SLOW_HEADS = ["alone", "kept %"]
-VERBS = ["idle", "upload", "start", "accidents"]
+VERBS = ["static", "mix", "soak", "memory", "idle", "upload", "start", "accidents"]
 
 
 def workload_section(
